@@ -1,0 +1,241 @@
+"""Optimizers: a few in-place operations on the flat parameter vector, in the convention of the paper or of a framework.
+
+An optimizer is a frozen description; what changes during training is in its `OptimizerState`. `init` makes the state,
+`update` takes one step. Frameworks that compute something else than the paper get a named convention, never a tolerance:
+each convention is a set of independent choices, so that a comparison can tell which of them causes a difference.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+from scratch.arrays import Array, Scalar, scalar_type
+
+Convention = Literal["paper", "torch", "keras"]
+CONVENTIONS: tuple[Convention, ...] = ("paper", "torch", "keras")
+
+CHUNK = 65_536
+"""Elements per pass: an update of more than half a million parameters runs chunk by chunk, to stay in the cache."""
+
+
+@dataclass
+class OptimizerState:
+    """What an optimizer remembers: the number of steps taken and one vector per slot."""
+
+    parameters: Array
+    gradients: Array
+    slots: dict[str, Array]
+    step: int = 0
+    chunks: list[tuple[Array, ...]] = field(default_factory=list, repr=False)
+    """Views (parameters, gradients, *slots, *temporaries) of one chunk each."""
+
+    @classmethod
+    def zeros(cls, parameters: Array, gradients: Array, slots: tuple[str, ...], temporaries: int) -> "OptimizerState":
+        """All slots zero, bound to the two vectors that `update` reads and writes."""
+        vectors = {name: np.zeros_like(parameters) for name in slots}
+        size = parameters.size if parameters.size <= 8 * CHUNK else CHUNK
+        buffers = [np.empty_like(parameters, shape=(size,)) for _ in range(temporaries)]
+        chunks = []
+        for start in range(0, parameters.size, size or 1):
+            part = slice(start, min(start + size, parameters.size))
+            views = [vector[part] for vector in (parameters, gradients, *vectors.values())]
+            chunks.append((*views, *(buffer[: part.stop - part.start] for buffer in buffers)))
+        return cls(parameters, gradients, vectors, chunks=chunks)
+
+    def load(self, slots: Mapping[str, Array], step: int) -> None:
+        """Take over saved slots and their step count."""
+        for name, vector in self.slots.items():
+            vector[...] = slots[name]
+        self.step = step
+
+
+class Optimizer(Protocol):
+    """What every optimizer offers."""
+
+    @property
+    def name(self) -> str:
+        """What the optimizer is called, in lower case."""
+        ...
+
+    @property
+    def convention(self) -> Convention:
+        """Whose formula it follows."""
+        ...
+
+    def init(self, parameters: Array, gradients: Array) -> OptimizerState:
+        """The state before the first step, bound to those two vectors."""
+        ...
+
+    def update(self, state: OptimizerState) -> None:
+        """One step: reads `state.gradients`, changes `state.parameters` and the slots in place."""
+        ...
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent, with momentum mu and Nesterov's form of it where asked for.
+
+    paper, keras: v = mu v - eta g;  p += v            Nesterov: p += mu v - eta g
+    torch:        v = mu v + g;      p -= eta v        Nesterov: p -= eta (g + mu v)
+
+    The two differ only when the learning rate eta changes between steps: torch's v does not carry the rate.
+    Sources: B. Polyak (1964), equation 9; I. Sutskever et al., On the importance of initialization and momentum (2013),
+    equations 1 to 4, the Nesterov form in the variable of Y. Bengio et al. (2012), equation 7.
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    convention: Convention = "paper"
+
+    def __post_init__(self) -> None:
+        _check(self.convention, "sgd", learning_rate=self.learning_rate)
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"sgd.momentum: {self.momentum} is not in [0, 1). Common values are 0 and 0.9.")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("sgd.nesterov: without momentum there is nothing to look ahead with. Set momentum, say 0.9.")
+
+    @property
+    def name(self) -> str:
+        """sgd, momentum or nesterov."""
+        return "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
+
+    def init(self, parameters: Array, gradients: Array) -> OptimizerState:
+        """One slot, the velocity v, where there is momentum."""
+        return OptimizerState.zeros(parameters, gradients, ("velocity",) if self.momentum else (), temporaries=1)
+
+    def update(self, state: OptimizerState) -> None:
+        """One step of the formulas above."""
+        state.step += 1
+        real = scalar_type(state.parameters.dtype)
+        eta, mu = real(self.learning_rate), real(self.momentum)
+        for chunk in state.chunks:
+            if not self.momentum:
+                p, g, t = chunk
+                np.multiply(g, eta, out=t)
+                np.subtract(p, t, out=p)
+            elif self.convention == "torch":
+                p, g, v, t = chunk
+                np.multiply(v, mu, out=v)
+                np.add(v, g, out=v)
+                if self.nesterov:
+                    np.multiply(v, mu, out=t)
+                    np.add(t, g, out=t)
+                    np.multiply(t, eta, out=t)
+                else:
+                    np.multiply(v, eta, out=t)
+                np.subtract(p, t, out=p)
+            else:
+                p, g, v, t = chunk
+                np.multiply(g, eta, out=t)
+                np.multiply(v, mu, out=v)
+                np.subtract(v, t, out=v)
+                if self.nesterov:
+                    np.subtract(p, t, out=p)
+                    np.multiply(v, mu, out=t)
+                    np.add(p, t, out=p)
+                else:
+                    np.add(p, v, out=p)
+
+
+@dataclass(frozen=True)
+class AdamConvention:
+    """The choices in which the implementations of Adam differ."""
+
+    epsilon_hat: bool = False
+    float32_betas: bool = False
+
+
+ADAM_CONVENTIONS: dict[Convention, AdamConvention] = {
+    "paper": AdamConvention(),
+    "torch": AdamConvention(),
+    "keras": AdamConvention(epsilon_hat=True, float32_betas=True),
+}
+
+ADAM_CHOICES: dict[str, str] = {
+    "epsilon_hat": "epsilon's place: Keras adds epsilon to sqrt(v), the paper's \"epsilon hat\"; Algorithm 1 of the paper "
+    "and PyTorch add it to sqrt(v / (1 - beta_2^t)), where it weighs sqrt(1 - beta_2^t) times as much",
+    "float32_betas": "Keras's float32-rounded betas: on TensorFlow, Keras rounds beta to float32 before it raises it to the "
+    "power t, even for float64 variables (0.999 becomes 0.9990000128746)",
+}
+"""What each choice of `AdamConvention` means, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (D. Kingma, J. Ba, Adam: A Method for Stochastic Optimization (2015), Algorithm 1).
+
+    m += (1 - beta_1) (g - m)
+    v += (1 - beta_2) (g^2 - v)
+    p -= alpha_t m / (sqrt(v) + epsilon_t)
+    with alpha_t = eta sqrt(1 - beta_2^t) / (1 - beta_1^t), the efficient order at the end of the paper's section 2.
+
+    paper, torch: epsilon_t = epsilon sqrt(1 - beta_2^t), which is Algorithm 1: m_hat / (sqrt(v_hat) + epsilon)
+    keras:        epsilon_t = epsilon, and the betas in beta^t are rounded to float32 first; alpha_t itself is
+                  computed in the precision of the parameters
+    """
+
+    learning_rate: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    convention: Convention = "paper"
+    choices: AdamConvention | None = None
+    """Overrides the convention's choices, one by one."""
+    name: str = field(default="adam", init=False)
+
+    def __post_init__(self) -> None:
+        _check(self.convention, "adam", learning_rate=self.learning_rate, epsilon=self.epsilon)
+        for beta in ("beta_1", "beta_2"):
+            if not 0 <= getattr(self, beta) < 1:
+                raise ValueError(f"adam.{beta}: {getattr(self, beta)} is not in [0, 1). The paper uses 0.9 and 0.999.")
+
+    def init(self, parameters: Array, gradients: Array) -> OptimizerState:
+        """Two slots, the first and second moments m and v."""
+        return OptimizerState.zeros(parameters, gradients, ("m", "v"), temporaries=2)
+
+    def coefficients(self, t: int, dtype: np.dtype[np.generic]) -> tuple[Scalar, Scalar]:
+        """alpha_t and epsilon_t for step t = 1, 2, ... and parameters of that dtype."""
+        choices = self.choices or ADAM_CONVENTIONS[self.convention]
+        # Keras computes the powers in the precision of the variable, from betas that have passed through float32.
+        real = dtype.type if choices.float32_betas else scalar_type(dtype)
+        beta_1, beta_2 = (
+            real(float(np.float32(beta)) if choices.float32_betas else beta) for beta in (self.beta_1, self.beta_2)
+        )
+        eta, epsilon, one = real(self.learning_rate), real(self.epsilon), real(1)
+        root = (one - beta_2 ** real(t)) ** real(0.5)
+        alpha = eta * root / (one - beta_1 ** real(t))
+        return alpha, epsilon if choices.epsilon_hat else epsilon * root
+
+    def update(self, state: OptimizerState) -> None:
+        """One step of the formulas above: twelve passes over the vector."""
+        state.step += 1
+        dtype = state.parameters.dtype
+        alpha, epsilon = self.coefficients(state.step, dtype)
+        real = scalar_type(dtype)
+        one_minus_beta_1, one_minus_beta_2 = 1 - real(self.beta_1), 1 - real(self.beta_2)
+        for p, g, m, v, s, t in state.chunks:
+            np.subtract(g, m, out=t)
+            np.multiply(t, one_minus_beta_1, out=t)
+            np.add(m, t, out=m)
+            np.square(g, out=t)
+            np.subtract(t, v, out=t)
+            np.multiply(t, one_minus_beta_2, out=t)
+            np.add(v, t, out=v)
+            np.sqrt(v, out=t)
+            np.add(t, epsilon, out=t)
+            np.multiply(m, alpha, out=s)
+            np.divide(s, t, out=s)
+            np.subtract(p, s, out=p)
+
+
+def _check(convention: str, optimizer: str, **not_negative: float) -> None:
+    if convention not in CONVENTIONS:
+        raise ValueError(
+            f'{optimizer}.convention: there is no "{convention}". Choose one of {", ".join(CONVENTIONS)}.'
+        )
+    for name, value in not_negative.items():
+        if not value >= 0:
+            raise ValueError(f"{optimizer}.{name}: {value} is not a number of 0 or more.")
