@@ -112,6 +112,7 @@ class KerasTwin:
             self.optimizer.build(self._variables)
             self._loss = _loss(model.loss, dtype)
         self._traced_step = tf.function(self._step)
+        self._traced_apply = tf.function(self.optimizer.apply)
         self.set_parameters(parameters)
 
     def parameters(self) -> Array:
@@ -145,7 +146,7 @@ class KerasTwin:
 
     def apply_gradients(self, gradients: Array) -> None:
         with _floatx(self.dtype):
-            self.optimizer.apply([self._tensor(view) for view in self._split(gradients)])
+            self._traced_apply([self._tensor(view) for view in self._split(gradients)])
 
     def optimizer_state(self) -> tuple[dict[str, Array], int]:
         slots = {name: self._flat([v.value for v in variables]) for name, variables in self._slots().items()}
@@ -191,7 +192,7 @@ class KerasBackend:
     """Keras 3 on TensorFlow, on the CPU."""
 
     name = "keras"
-    title = "Keras on TensorFlow"
+    title = "Keras"
     convention = "keras"
 
     def versions(self) -> dict[str, str]:

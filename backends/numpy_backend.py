@@ -86,7 +86,7 @@ class NumpyBackend:
     """NumPy, following whichever convention the optimizer names."""
 
     name = "numpy"
-    title = "NumPy from scratch"
+    title = "NumPy"
     convention = None
 
     def versions(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ each convention is a set of independent choices, so that a comparison can tell w
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -64,6 +64,10 @@ class Optimizer(Protocol):
         """Whose formula it follows."""
         ...
 
+    def effective_choices(self) -> "Choices":
+        """In which of its choices it departs from the paper."""
+        ...
+
     def init(self, parameters: Array, gradients: Array) -> OptimizerState:
         """The state before the first step, bound to those two vectors."""
         ...
@@ -74,13 +78,32 @@ class Optimizer(Protocol):
 
 
 @dataclass(frozen=True)
+class Choices:
+    """The independent choices in which implementations of one optimizer differ. All False is the paper."""
+
+    float32_coefficients: bool = False
+    epsilon_hat: bool = False
+
+
+CHOICES: dict[str, str] = {
+    "epsilon_hat": "epsilon's place: Keras adds epsilon to sqrt(v), the paper's \"epsilon hat\"; Algorithm 1 of the paper "
+    "and PyTorch add it to sqrt(v / (1 - beta_2^t)), where it weighs sqrt(1 - beta_2^t) times as much",
+    "float32_coefficients": "Keras's float32-rounded betas: on TensorFlow, Keras casts a Python number through float32 on its "
+    "way to the variable's precision, the betas in beta^t and the momentum alike, even for float64 variables "
+    "(0.999 becomes 0.9990000128746)",
+}
+"""What each choice means, in a sentence."""
+
+
+@dataclass(frozen=True)
 class SGD:
     """Gradient descent, with momentum mu and Nesterov's form of it where asked for.
 
     paper, keras: v = mu v - eta g;  p += v            Nesterov: p += mu v - eta g
     torch:        v = mu v + g;      p -= eta v        Nesterov: p -= eta (g + mu v)
 
-    The two differ only when the learning rate eta changes between steps: torch's v does not carry the rate.
+    The two differ only when the learning rate eta changes between steps: torch's v does not carry the rate. In the
+    "keras" convention mu is rounded to float32 first.
     Sources: B. Polyak (1964), equation 9; I. Sutskever et al., On the importance of initialization and momentum (2013),
     equations 1 to 4, the Nesterov form in the variable of Y. Bengio et al. (2012), equation 7.
     """
@@ -89,6 +112,8 @@ class SGD:
     momentum: float = 0.0
     nesterov: bool = False
     convention: Convention = "paper"
+    choices: Choices | None = None
+    """Overrides the convention's choices, one by one."""
 
     def __post_init__(self) -> None:
         _check(self.convention, "sgd", learning_rate=self.learning_rate)
@@ -102,6 +127,10 @@ class SGD:
         """sgd, momentum or nesterov."""
         return "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
 
+    def effective_choices(self) -> Choices:
+        """The convention's choices, as far as they matter here."""
+        return self.choices or Choices(float32_coefficients=self.convention == "keras" and self.momentum > 0)
+
     def init(self, parameters: Array, gradients: Array) -> OptimizerState:
         """One slot, the velocity v, where there is momentum."""
         return OptimizerState.zeros(parameters, gradients, ("velocity",) if self.momentum else (), temporaries=1)
@@ -110,14 +139,16 @@ class SGD:
         """One step of the formulas above."""
         state.step += 1
         real = scalar_type(state.parameters.dtype)
-        eta, mu = real(self.learning_rate), real(self.momentum)
+        eta = real(self.learning_rate)
+        mu = real(_coefficient(self.momentum, self.effective_choices()))
         for chunk in state.chunks:
             if not self.momentum:
                 p, g, t = chunk
                 np.multiply(g, eta, out=t)
                 np.subtract(p, t, out=p)
-            elif self.convention == "torch":
-                p, g, v, t = chunk
+                continue
+            p, g, v, t = chunk
+            if self.convention == "torch":
                 np.multiply(v, mu, out=v)
                 np.add(v, g, out=v)
                 if self.nesterov:
@@ -128,7 +159,6 @@ class SGD:
                     np.multiply(v, eta, out=t)
                 np.subtract(p, t, out=p)
             else:
-                p, g, v, t = chunk
                 np.multiply(g, eta, out=t)
                 np.multiply(v, mu, out=v)
                 np.subtract(v, t, out=v)
@@ -141,40 +171,18 @@ class SGD:
 
 
 @dataclass(frozen=True)
-class AdamConvention:
-    """The choices in which the implementations of Adam differ."""
-
-    epsilon_hat: bool = False
-    float32_betas: bool = False
-
-
-ADAM_CONVENTIONS: dict[Convention, AdamConvention] = {
-    "paper": AdamConvention(),
-    "torch": AdamConvention(),
-    "keras": AdamConvention(epsilon_hat=True, float32_betas=True),
-}
-
-ADAM_CHOICES: dict[str, str] = {
-    "epsilon_hat": "epsilon's place: Keras adds epsilon to sqrt(v), the paper's \"epsilon hat\"; Algorithm 1 of the paper "
-    "and PyTorch add it to sqrt(v / (1 - beta_2^t)), where it weighs sqrt(1 - beta_2^t) times as much",
-    "float32_betas": "Keras's float32-rounded betas: on TensorFlow, Keras rounds beta to float32 before it raises it to the "
-    "power t, even for float64 variables (0.999 becomes 0.9990000128746)",
-}
-"""What each choice of `AdamConvention` means, in a sentence."""
-
-
-@dataclass(frozen=True)
 class Adam:
     """Adam (D. Kingma, J. Ba, Adam: A Method for Stochastic Optimization (2015), Algorithm 1).
 
-    m += (1 - beta_1) (g - m)
-    v += (1 - beta_2) (g^2 - v)
-    p -= alpha_t m / (sqrt(v) + epsilon_t)
-    with alpha_t = eta sqrt(1 - beta_2^t) / (1 - beta_1^t), the efficient order at the end of the paper's section 2.
+    paper, torch: m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2
+                  p -= eta / (1 - beta_1^t) m / (sqrt(v) / sqrt(1 - beta_2^t) + epsilon)
+    keras:        the same m and v;  p -= alpha_t m / (sqrt(v) + epsilon)
+                  with alpha_t = eta sqrt(1 - beta_2^t) / (1 - beta_1^t), which is the efficient order at the end of the
+                  paper's section 2 with epsilon in the place of its "epsilon hat". The betas in beta^t are rounded to
+                  float32 first, and alpha_t is computed in the precision of the parameters.
 
-    paper, torch: epsilon_t = epsilon sqrt(1 - beta_2^t), which is Algorithm 1: m_hat / (sqrt(v_hat) + epsilon)
-    keras:        epsilon_t = epsilon, and the betas in beta^t are rounded to float32 first; alpha_t itself is
-                  computed in the precision of the parameters
+    Operations come in the order in which the framework has them. Keras is met bit for bit in float64; PyTorch fuses
+    multiplications and additions, so that single roundings differ.
     """
 
     learning_rate: float = 0.001
@@ -182,7 +190,7 @@ class Adam:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     convention: Convention = "paper"
-    choices: AdamConvention | None = None
+    choices: Choices | None = None
     """Overrides the convention's choices, one by one."""
     name: str = field(default="adam", init=False)
 
@@ -192,43 +200,59 @@ class Adam:
             if not 0 <= getattr(self, beta) < 1:
                 raise ValueError(f"adam.{beta}: {getattr(self, beta)} is not in [0, 1). The paper uses 0.9 and 0.999.")
 
+    def effective_choices(self) -> Choices:
+        """The convention's choices."""
+        keras = self.convention == "keras"
+        return self.choices or Choices(float32_coefficients=keras, epsilon_hat=keras)
+
     def init(self, parameters: Array, gradients: Array) -> OptimizerState:
         """Two slots, the first and second moments m and v."""
         return OptimizerState.zeros(parameters, gradients, ("m", "v"), temporaries=2)
 
-    def coefficients(self, t: int, dtype: np.dtype[np.generic]) -> tuple[Scalar, Scalar]:
-        """alpha_t and epsilon_t for step t = 1, 2, ... and parameters of that dtype."""
-        choices = self.choices or ADAM_CONVENTIONS[self.convention]
-        # Keras computes the powers in the precision of the variable, from betas that have passed through float32.
-        real = dtype.type if choices.float32_betas else scalar_type(dtype)
-        beta_1, beta_2 = (
-            real(float(np.float32(beta)) if choices.float32_betas else beta) for beta in (self.beta_1, self.beta_2)
-        )
-        eta, epsilon, one = real(self.learning_rate), real(self.epsilon), real(1)
-        root = (one - beta_2 ** real(t)) ** real(0.5)
-        alpha = eta * root / (one - beta_1 ** real(t))
-        return alpha, epsilon if choices.epsilon_hat else epsilon * root
+    def bias_corrections(self, t: int, dtype: np.dtype[Any]) -> tuple[Scalar, Scalar]:
+        """1 - beta_1^t and sqrt(1 - beta_2^t) for step t = 1, 2, ... and parameters of that dtype."""
+        choices = self.effective_choices()
+        # Keras computes the powers in the precision of the variable.
+        real = dtype.type if choices.float32_coefficients else scalar_type(dtype)
+        beta_1, beta_2 = (real(_coefficient(beta, choices)) for beta in (self.beta_1, self.beta_2))
+        one = real(1)
+        return one - beta_1 ** real(t), (one - beta_2 ** real(t)) ** real(0.5)
 
     def update(self, state: OptimizerState) -> None:
-        """One step of the formulas above: twelve passes over the vector."""
+        """One step of the formulas above: twelve or thirteen passes over the vector."""
         state.step += 1
         dtype = state.parameters.dtype
-        alpha, epsilon = self.coefficients(state.step, dtype)
         real = scalar_type(dtype)
-        one_minus_beta_1, one_minus_beta_2 = 1 - real(self.beta_1), 1 - real(self.beta_2)
+        first, root = self.bias_corrections(state.step, dtype)
+        eta, epsilon, beta_2 = real(self.learning_rate), real(self.epsilon), real(self.beta_2)
+        one_minus_beta_1, one_minus_beta_2 = 1 - real(self.beta_1), 1 - beta_2
+        hat = self.effective_choices().epsilon_hat
+        alpha = type(first)(eta) * root / first if hat else eta / first
         for p, g, m, v, s, t in state.chunks:
             np.subtract(g, m, out=t)
             np.multiply(t, one_minus_beta_1, out=t)
             np.add(m, t, out=m)
-            np.square(g, out=t)
-            np.subtract(t, v, out=t)
-            np.multiply(t, one_minus_beta_2, out=t)
-            np.add(v, t, out=v)
-            np.sqrt(v, out=t)
+            if hat:
+                np.square(g, out=t)
+                np.subtract(t, v, out=t)
+                np.multiply(t, one_minus_beta_2, out=t)
+                np.add(v, t, out=v)
+                np.sqrt(v, out=t)
+            else:
+                np.multiply(g, one_minus_beta_2, out=t)
+                np.multiply(t, g, out=t)
+                np.multiply(v, beta_2, out=v)
+                np.add(v, t, out=v)
+                np.sqrt(v, out=t)
+                np.divide(t, root, out=t)
             np.add(t, epsilon, out=t)
             np.multiply(m, alpha, out=s)
             np.divide(s, t, out=s)
             np.subtract(p, s, out=p)
+
+
+def _coefficient(value: float, choices: Choices) -> float:
+    return float(np.float32(value)) if choices.float32_coefficients else value
 
 
 def _check(convention: str, optimizer: str, **not_negative: float) -> None:

@@ -1,0 +1,55 @@
+"""backproof: is this difference rounding, or is the mathematics wrong?
+
+The public interface is what stands in `__all__`; names load when they are first used, frameworks not before that.
+"""
+
+from importlib.util import find_spec as _find_spec
+from pathlib import Path as _Path
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+if _TYPE_CHECKING:
+    from comparisons.compare import Comparison, compare
+    from comparisons.ladder import Ladder, judge
+    from comparisons.recipe import Recipe, load_recipe
+
+__all__ = ["Comparison", "Ladder", "Recipe", "compare", "judge", "load_recipe"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Comparison": "comparisons.compare",
+    "compare": "comparisons.compare",
+    "Ladder": "comparisons.ladder",
+    "judge": "comparisons.ladder",
+    "Recipe": "comparisons.recipe",
+    "load_recipe": "comparisons.recipe",
+}
+
+
+def _check_rooms() -> None:
+    """The rooms behind this door have common names: make sure that they are ours."""
+    house = _Path(__file__).resolve().parent.parent
+    for room in ("scratch", "backends", "comparisons", "reports"):
+        spec = _find_spec(room)
+        found = _Path(spec.origin).resolve() if spec and spec.origin else None
+        if found != house / room / "__init__.py":
+            place = found or (next(iter(spec.submodule_search_locations or []), None) if spec else None)
+            raise ImportError(
+                f"backproof needs its own package '{room}', but "
+                + (f"{place} stands in the way. Rename it or start Python elsewhere." if place else "it is missing. Install backproof again.")
+            )
+
+
+_check_rooms()
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backproof' has no attribute '{name}'. It has: {', '.join(__all__)}.")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,157 @@
+"""The command line: `backproof compare` and `backproof doctor`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+from rich.console import Console
+
+import backproof
+
+app = typer.Typer(
+    name="backproof",
+    help="Is this difference rounding, or is the mathematics wrong?\n\n"
+    "Runs the same computation in float32, float64 and float128: rounding falls with the precision, a mistake does not.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+EXIT_RIGHT, EXIT_WRONG, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def main() -> None:
+    """Entry point of the `backproof` command."""
+    app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"backproof {backproof.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "backproof compare   [dim]# the default recipe on 5,000 digits of MNIST, three backends[/dim]\n\n"
+    "backproof compare my_recipe.toml --backends numpy,torch --epochs 10\n\n"
+    "backproof compare --data mnist --data-dir ~/mnist --dtype float32 --json > results.json\n\n"
+    "Exit code 0: nothing is wrong. 1: something is. 2: it could not run. 130: stopped with Ctrl-C; what was done is kept."
+)
+def compare(
+    recipe: Annotated[
+        str, typer.Argument(help="A built-in recipe's name or a TOML file. The default is 784-16-16-10, ReLU, Adam.")
+    ] = "default",
+    backends: Annotated[
+        str, typer.Option(help="Which to compare, separated by commas. One that is not installed is skipped.")
+    ] = "numpy,torch,keras",
+    data: Annotated[
+        Literal["mnist-5k", "digits", "mnist"] | None,
+        typer.Option(help="mnist-5k and digits come with installed packages; mnist needs a folder or a download."),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of MNIST's four IDX files, gzipped or not. BACKPROOF_MNIST names one as well."),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per step; a partial last batch is kept.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Decides the initial parameters and the batches.")] = None,
+    dtype: Annotated[
+        Literal["float32", "float64", "both"] | None,
+        typer.Option(help="Precision of the full training. Verdicts always use both; the other one then runs briefly."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the report; an earlier one in it is replaced.")] = Path(
+        "backproof-report"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
+) -> None:
+    """Train one network from the same bits on several backends and put every difference on the precision ladder.
+
+    Compares the gradient of every parameter with float128, every optimizer on recorded gradients, and the training
+    itself step by step. Writes a page, a summary and results.json.
+    """
+    from comparisons.compare import CompareError
+    from comparisons.compare import compare as run
+    from comparisons.datasets import DataError
+    from comparisons.recipe import RecipeError
+    from reports.results import ReportError, prepare, to_dict, write_report
+    from reports.terminal import TerminalProgress, show_comparison
+
+    if data_dir is not None and data is None:
+        data = "mnist"
+    asked = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "dtype": dtype}
+    overrides = {"training": {key: value for key, value in asked.items() if value is not None}}
+    if data is not None:
+        overrides["data"] = {"name": data}
+    messages = Console(stderr=True, highlight=False)
+    try:
+        prepare(out)
+        with TerminalProgress(messages) as progress:
+            result = run(
+                recipe,
+                backends=[name.strip() for name in backends.split(",") if name.strip()],
+                data_dir=data_dir,
+                overrides=overrides,
+                progress=progress,
+            )
+        folder = str(data_dir.resolve()) if data_dir else None
+        page = write_report(result, out, folder)
+    except (RecipeError, DataError, CompareError, ReportError) as error:
+        _fail(messages, str(error))
+    except KeyboardInterrupt:
+        messages.print("Stopped before anything was computed.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    for reason in result.skipped.values():
+        messages.print(f"[yellow]Skipped:[/yellow] {_escape(reason)}")
+    if as_json:
+        print(json.dumps(to_dict(result, folder), indent=1, allow_nan=False))
+    else:
+        show_comparison(result, Console(highlight=False))
+    where = messages if as_json else Console(highlight=False, soft_wrap=True)
+    if result.interrupted:
+        where.print(f"Stopped. What was done by then is in {_escape(str(page.parent.resolve()))}")
+    where.print(f"The page: {_escape(str(page.resolve()))}")
+    if result.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    raise typer.Exit(EXIT_WRONG if result.verdict == "wrong" else EXIT_RIGHT)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check this installation: versions, BLAS and its threads, each backend, and the float128 arithmetic.
+
+    Exit code 0: float128 and scratch work, and at least one framework. 2: something needed is missing or computes wrongly.
+    """
+    from comparisons.doctor import examine
+    from reports.terminal import show_examination
+
+    findings: dict[str, Any] = examine()
+    if as_json:
+        print(json.dumps(findings, indent=1, allow_nan=False))
+    else:
+        show_examination(findings, Console(highlight=False))
+    raise typer.Exit(EXIT_RIGHT if findings["healthy"] else EXIT_FAILED)
+
+
+def _fail(console: Console, message: str) -> NoReturn:
+    console.print(f"[bold red]backproof:[/bold red] {_escape(message)}", soft_wrap=True)
+    raise typer.Exit(EXIT_FAILED)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+

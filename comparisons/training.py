@@ -1,0 +1,136 @@
+"""Training side by side: one loop, one batch order and the same initial bits for every backend."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backends.interface import Twin
+from comparisons.datasets import Dataset
+from comparisons.ladder import Ladder, judge, magnitude, relative_error, worst
+from scratch.arrays import Array
+
+LINEAR = 2.0**-8
+"""Up to this relative difference in the coarser precision, two trajectories count as neighbours: the effect of rounding is
+still proportional to it. Beyond, training is chaotic and the size of a difference says nothing about its origin."""
+
+
+def batch_order(rows: int, batch_size: int, epochs: int, seed: int) -> Iterator[tuple[int, Array]]:
+    """(epoch, row indices) of every batch: shuffled anew each epoch, the last partial batch kept."""
+    rng = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        order = rng.permutation(rows)
+        for start in range(0, rows, batch_size):
+            yield epoch, order[start : start + batch_size]
+
+
+def targets(labels: Array, classes: int, one_hot: bool, dtype: str) -> Array:
+    """Class indices as they are, or rows of 0 and 1."""
+    return np.eye(classes, dtype=dtype)[labels] if one_hot else labels
+
+
+@dataclass
+class Run:
+    """What training at one precision recorded, step by step and epoch by epoch, for every backend."""
+
+    dtype: str
+    planned: int
+    """Steps asked for; the lists are shorter where the run was interrupted."""
+    losses: dict[str, list[float]] = field(default_factory=dict)
+    differences: dict[str, list[float]] = field(default_factory=dict)
+    """Largest absolute parameter difference from scratch in the backend's convention, after every step."""
+    relative: dict[str, list[float]] = field(default_factory=dict)
+    """The same, relative to the largest parameter."""
+    errors: dict[str, list[float]] = field(default_factory=dict)
+    """Relative parameter error against the float128 run, for its first steps."""
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    accuracies: dict[str, list[float]] = field(default_factory=dict)
+    """Share of right answers on the test images, after every epoch."""
+
+    @property
+    def steps(self) -> int:
+        """Steps that every backend has completed."""
+        return min((len(losses) for losses in self.losses.values()), default=0)
+
+
+def train(
+    run: Run,
+    twins: Mapping[str, Twin],
+    scratch: Mapping[str, Twin],
+    truth: Mapping[str, Sequence[Array]],
+    data: Dataset,
+    order: Sequence[tuple[int, Array]],
+    one_hot: bool,
+    advance: Callable[[], None],
+) -> None:
+    """Feed every twin the same batches and record into `run` what happens; an interruption leaves it usable.
+
+    `scratch` and `truth` hold for every backend its reference: a scratch twin of the same precision, and the float128
+    parameters after each of the first steps. The order of the backends rotates from step to step, so that timings are
+    interleaved; only the training step is timed, and the first ones of an epoch-long warm-up are left to the caller.
+    """
+    dtype = run.dtype
+    images = data.train_images.astype(dtype)
+    labels = targets(data.train_labels, data.classes, one_hot, dtype)
+    test_images = data.test_images.astype(dtype)
+    names = list(twins)
+    for records in (run.losses, run.differences, run.relative, run.errors, run.seconds, run.accuracies):
+        records.update({name: [] for name in names})
+    references = {id(twin): twin for twin in scratch.values()}
+
+    for step, (epoch, rows) in enumerate(order):
+        x, y = images[rows], labels[rows]
+        losses, seconds = {}, {}
+        for name in names[step % len(names) :] + names[: step % len(names)]:
+            start = time.perf_counter()
+            losses[name] = twins[name].train_step(x, y)
+            seconds[name] = time.perf_counter() - start
+        for twin in references.values():
+            twin.train_step(x, y)
+        expected = {key: twin.parameters() for key, twin in references.items()}
+        for name in names:
+            parameters, reference = twins[name].parameters(), expected[id(scratch[name])]
+            run.losses[name].append(losses[name])
+            run.seconds[name].append(seconds[name])
+            run.differences[name].append(_distance(parameters, reference))
+            run.relative[name].append(run.differences[name][-1] / (magnitude(reference) or 1.0))
+            if step < len(truth[name]):
+                run.errors[name].append(relative_error(parameters, truth[name][step]))
+        last_of_epoch = step + 1 == len(order) or order[step + 1][0] != epoch
+        if last_of_epoch:
+            for name in names:
+                guesses = twins[name].predict(test_images).argmax(axis=1)
+                run.accuracies[name].append(float((guesses == data.test_labels).mean()))
+        advance()
+
+
+def _distance(values: Array, reference: Array) -> float:
+    """Largest absolute difference; NaN where the reference is not finite, infinite where only the values are not."""
+    if not np.isfinite(reference).all():
+        return float("nan")
+    return magnitude(values - reference) if np.isfinite(values).all() else float("inf")
+
+
+def judge_trajectory(errors: Mapping[str, Sequence[float]]) -> tuple[Ladder, int]:
+    """The verdict on relative differences per step at two or more precisions, and on how many steps it rests.
+
+    Judged is every step up to and with the first at which the coarsest precision leaves the linear regime. The most severe
+    verdict counts, at the first step that has it; where all is well the last step stands for all, since errors grow.
+    A difference is NaN where the reference itself is not finite: training has diverged, and nothing more is judged.
+    """
+    judged: list[Ladder] = []
+    for values in zip(*errors.values(), strict=False):
+        at = dict(zip(errors, values, strict=True))
+        if any(np.isnan(value) for value in values):
+            break
+        judged.append(judge(at))
+        # Rounding errors are largest on the coarsest rung; a mistake may be as large on any.
+        if max(values) > LINEAR:
+            break
+    if not judged:
+        reason = "no step was completed from which a verdict could follow"
+        return Ladder(dict.fromkeys(errors, float("nan")), "inconclusive", reason=reason), 0
+    most_severe = worst([ladder.verdict for ladder in judged])
+    having_it = [ladder for ladder in judged if ladder.verdict == most_severe]
+    return having_it[-1 if most_severe in ("exact", "rounding") else 0], len(judged)

@@ -1,0 +1,57 @@
+"""A comparison as a page that opens offline: one HTML file beside plotly's script."""
+
+import json
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from comparisons.compare import Comparison
+from reports.plots import Plot, comparison_plots
+from reports.tables import comparison_tables, overview
+from reports.text import MEANINGS, SYMBOLS, explanations, number, verdict_sentence
+
+
+def to_html(result: Comparison, results: dict[str, Any]) -> str:
+    """The page. All text is escaped; the plots' data is JSON that cannot end its script element."""
+    environment = Environment(loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "verdict_class": _verdict_class}
+    plots = comparison_plots(result)
+    tables = comparison_tables(result)
+    return environment.get_template("compare.html.j2").render(
+        result=result,
+        results=results,
+        title=result.recipe.title or "comparison",
+        sentence=verdict_sentence(result),
+        symbols=SYMBOLS,
+        meanings=MEANINGS,
+        overview=overview(result),
+        tables=tables,
+        plots=plots,
+        plot_data=_script_json({plot.key: _figure(plot) for plot in plots}),
+        causes=explanations(result),
+        recipe_text=result.recipe.to_toml(),
+    )
+
+
+def _verdict_class(cell: str) -> Markup:
+    """The class attribute of a cell: its verdict's, or that of a long text."""
+    for name, symbol in SYMBOLS.items():
+        if cell.startswith(f"{symbol} {name}"):
+            return Markup(f' class="{name}"')
+    return Markup(' class="long"' if len(cell) > 60 else "")
+
+
+def _figure(plot: Plot) -> dict[str, Any]:
+    plot.figure.update_layout(
+        template="plotly_white",
+        margin={"l": 64, "r": 16, "t": 16, "b": 56},
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
+        font={"family": "system-ui, sans-serif", "size": 14},
+    )
+    figure: dict[str, Any] = json.loads(plot.figure.to_json())
+    return figure
+
+
+def _script_json(value: Any) -> str:
+    return json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

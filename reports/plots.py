@@ -1,0 +1,169 @@
+"""The plots of a comparison, as plotly figures."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from comparisons.compare import Comparison
+from comparisons.ladder import UNIT_ROUNDOFF
+from reports.text import number
+
+# Okabe and Ito's colours, told apart by the colour-blind; each backend also has its own marker.
+COLOURS = {"numpy": "#0072B2", "torch": "#D55E00", "keras": "#009E73"}
+MARKERS = {"numpy": "circle", "torch": "square", "keras": "diamond"}
+FURTHER = ("#CC79A7", "#56B4E9", "#E69F00")
+WRONG_COLOUR = "#7a1020"
+DASHES = {"float32": "dot", "float64": "solid"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure with the words that stand for it where it cannot be seen."""
+
+    key: str
+    caption: str
+    description: str
+    figure: go.Figure
+
+
+def comparison_plots(result: Comparison) -> list[Plot]:
+    """All plots for which there is data."""
+    plots = []
+    if len(result.gradients):
+        plots.append(_ladder(result))
+    if len(result.steps):
+        plots += [_steps(result), _accuracy(result), _times(result)]
+    return plots
+
+
+def _ladder(result: Comparison) -> Plot:
+    figure = go.Figure()
+    rungs = list(UNIT_ROUNDOFF)
+    ends = [UNIT_ROUNDOFF["float32"], UNIT_ROUNDOFF["float128"]]
+    figure.add_scatter(
+        x=ends, y=ends, mode="lines", name="unit roundoff (slope 1)", line={"color": "#888", "dash": "dash"}, hoverinfo="skip"
+    )
+    worst: dict[str, dict[str, float]] = {}
+    for row in result.table("gradients"):
+        errors = worst.setdefault(row["backend"], {})
+        for rung in rungs:
+            if row.get(rung) is not None:
+                errors[rung] = max(errors.get(rung, 0.0), row[rung])
+    for backend, errors in worst.items():
+        if backend == "numpy" and len(result.truth):
+            errors = errors | {"float128": float(result.truth["float128"].max())}
+        _add_rungs(figure, f"gradients, {result.backends[backend]}", errors, backend)
+    for row in result.table("optimizers"):
+        if row["mode"] == "teacher-forced" and row["optimizer"] == result.recipe.optimizer.name:
+            errors = {rung: row[rung] for rung in rungs if row.get(rung) is not None}
+            name = f"{row['optimizer']}, {result.backends[row['backend']]}"
+            _add_rungs(figure, name, errors, row["backend"], dash="dot", wrong=row["verdict"] == "wrong")
+    seen = set()
+    for row in result.table("conventions"):
+        if row["optimizer"] == result.recipe.optimizer.name and row["backend"] not in seen and row["verdict"] == "wrong":
+            seen.add(row["backend"])
+            errors = {rung: row[rung] for rung in rungs if row.get(rung) is not None}
+            name = f"{row['optimizer']}, {result.backends[row['backend']]} held against {row['convention']}'s formula"
+            _add_rungs(figure, name, errors, row["backend"], dash="dashdot", wrong=True)
+    ticks = [UNIT_ROUNDOFF[rung] for rung in rungs]
+    figure.update_xaxes(
+        type="log", autorange="reversed", title="unit roundoff of the precision", tickvals=ticks,
+        ticktext=[f"{rung}<br>{number(tick)}" for rung, tick in zip(rungs, ticks, strict=True)],
+    )  # fmt: skip
+    figure.update_yaxes(type="log", title="relative error", exponentformat="power")
+    figure.update_layout(height=520)
+    return Plot(
+        "ladder",
+        "The precision ladder",
+        "Log-log plot of the relative error against the unit roundoff. Rounding falls along the dashed line of slope 1; a mistake "
+        "stays flat. The float128 point of NumPy compares its gradient with central differences, which end at about 1e-22.",
+        figure,
+    )
+
+
+def _add_rungs(
+    figure: go.Figure, name: str, errors: dict[str, float], backend: str, dash: str = "solid", wrong: bool = False
+) -> None:
+    # An error of zero has no place on a logarithmic axis: it is drawn at a tenth of the roundoff and told as 0.
+    figure.add_scatter(
+        x=[UNIT_ROUNDOFF[rung] for rung in errors],
+        y=[error or UNIT_ROUNDOFF[rung] / 10 for rung, error in errors.items()],
+        customdata=[f"{rung}: {number(error)}" for rung, error in errors.items()],
+        hovertemplate="%{customdata}<extra>" + name + "</extra>",
+        mode="lines+markers",
+        name=name,
+        line={"color": WRONG_COLOUR if wrong else _colour(backend), "dash": dash},
+        marker={"symbol": "x" if wrong else MARKERS.get(backend, "star"), "size": 9},
+    )
+
+
+def _steps(result: Comparison) -> Plot:
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    for (dtype, backend), rows in result.steps.groupby(["dtype", "backend"], sort=False):
+        line = {"color": _colour(backend), "dash": DASHES[dtype], "width": 1.5}
+        name = f"{result.backends[backend]}, {dtype}"
+        shared = {"x": rows["step"].tolist(), "mode": "lines", "name": name, "legendgroup": name, "line": line}
+        figure.add_scatter(y=rows["loss"].tolist(), **shared, row=1, col=1)
+        differences = [value if value > 0 and math.isfinite(value) else None for value in rows["difference"]]
+        if any(differences):
+            figure.add_scatter(y=differences, **shared, showlegend=False, row=2, col=1)
+    figure.update_yaxes(title="loss", row=1, col=1)
+    figure.update_yaxes(title="difference", type="log", exponentformat="power", row=2, col=1)
+    figure.update_xaxes(title="step", row=2, col=1)
+    figure.update_layout(height=680)
+    return Plot(
+        "steps",
+        "Training, step by step",
+        "Above, the loss of every batch. Below, on a logarithmic axis, the largest absolute difference of any parameter from scratch "
+        "in the backend's convention after every step; scratch itself has none.",
+        figure,
+    )
+
+
+def _accuracy(result: Comparison) -> Plot:
+    figure = go.Figure()
+    for (dtype, backend), rows in result.epochs.groupby(["dtype", "backend"], sort=False):
+        figure.add_scatter(
+            x=rows["epoch"].tolist(),
+            y=[100 * value for value in rows["test_accuracy"]],
+            mode="lines+markers",
+            name=f"{result.backends[backend]}, {dtype}",
+            line={"color": _colour(backend), "dash": DASHES[dtype]},
+            marker={"symbol": MARKERS.get(backend, "star"), "size": 8},
+        )
+    figure.update_xaxes(title="epoch", dtick=max(1, result.recipe.training.epochs // 10))
+    figure.update_yaxes(title="accuracy on the test images, %")
+    figure.update_layout(height=380)
+    return Plot("accuracy", "Accuracy", "Share of right answers on the test images after every epoch.", figure)
+
+
+def _times(result: Comparison) -> Plot:
+    figure = go.Figure()
+    rows = result.table("training")
+    for dtype in ("float32", "float64"):
+        times: list[Any] = [row["seconds_per_step"].get(dtype) for row in rows]
+        if any(times):
+            figure.add_bar(
+                x=[result.backends[row["backend"]] for row in rows],
+                y=[None if time is None else 1e6 * time for time in times],
+                name=dtype,
+                marker_color="#56B4E9" if dtype == "float32" else "#0072B2",
+                texttemplate="%{y:.0f}",
+            )
+    figure.update_yaxes(title="median time per step, µs")
+    figure.update_layout(height=380, barmode="group")
+    return Plot(
+        "times",
+        "Time per step",
+        "Median time of a training step in this run, all backends interleaved; batches are copied into each framework's tensors "
+        "within the step. Ratios tell more than times: other work on the machine slows all alike.",
+        figure,
+    )
+
+
+def _colour(backend: str) -> str:
+    return COLOURS.get(backend) or FURTHER[sum(map(ord, backend)) % len(FURTHER)]
