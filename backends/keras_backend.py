@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,26 @@ from scratch.losses import Loss
 from scratch.model import Model
 from scratch.optimizers import SGD, Adam, Optimizer
 
+
+
+@contextlib.contextmanager
+def _no_new_home() -> Iterator[None]:
+    """Importing Keras writes a configuration file into ~/.keras. Where there is none yet, let it write elsewhere."""
+    if "KERAS_HOME" in os.environ or (Path.home() / ".keras").exists():
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["KERAS_HOME"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["KERAS_HOME"]
+
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 try:
-    with silenced_stderr():
+    with silenced_stderr(), _no_new_home():
         import keras
         import tensorflow as tf
 

@@ -87,7 +87,7 @@ def _ulps(values: Array, after: Array, before: Array, change: Array | float) -> 
 
 def mathematics(optimizer: SGD | Adam) -> SGD | Adam:
     """The formula alone: conventions that make the same choices differ in the order of operations at most."""
-    return replace(optimizer, convention="paper", choices=optimizer.effective_choices())
+    return replace(optimizer, convention="paper", choices=optimizer.effective_choices)
 
 
 class Replays:
@@ -157,7 +157,7 @@ def find_causes(
 
     Each comes with the error that is left when all the other choices are repaired: what this one alone does.
     """
-    theirs, ours = own.effective_choices(), asked.effective_choices()
+    theirs, ours = own.effective_choices, asked.effective_choices
     if against(replace(asked, choices=theirs)).verdict == "wrong":
         return []
     causes = []

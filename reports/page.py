@@ -46,7 +46,7 @@ def _figure(plot: Plot) -> dict[str, Any]:
     plot.figure.update_layout(
         template="plotly_white",
         margin={"l": 64, "r": 16, "t": 16, "b": 56},
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         font={"family": "system-ui, sans-serif", "size": 14},
     )
     figure: dict[str, Any] = json.loads(plot.figure.to_json())

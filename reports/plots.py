@@ -52,8 +52,6 @@ def _ladder(result: Comparison) -> Plot:
             if row.get(rung) is not None:
                 errors[rung] = max(errors.get(rung, 0.0), row[rung])
     for backend, errors in worst.items():
-        if backend == "numpy" and len(result.truth):
-            errors = errors | {"float128": float(result.truth["float128"].max())}
         _add_rungs(figure, f"gradients, {result.backends[backend]}", errors, backend)
     for row in result.table("optimizers"):
         if row["mode"] == "teacher-forced" and row["optimizer"] == result.recipe.optimizer.name:
@@ -67,6 +65,9 @@ def _ladder(result: Comparison) -> Plot:
             errors = {rung: row[rung] for rung in rungs if row.get(rung) is not None}
             name = f"{row['optimizer']}, {result.backends[row['backend']]} held against {row['convention']}'s formula"
             _add_rungs(figure, name, errors, row["backend"], dash="dashdot", wrong=True)
+    if len(result.truth):
+        truth = {"float128": float(result.truth["float128"].max())}
+        _add_rungs(figure, "float128 itself, against central differences", truth, "numpy")
     ticks = [UNIT_ROUNDOFF[rung] for rung in rungs]
     figure.update_xaxes(
         type="log", autorange="reversed", title="unit roundoff of the precision", tickvals=ticks,
@@ -78,7 +79,8 @@ def _ladder(result: Comparison) -> Plot:
         "ladder",
         "The precision ladder",
         "Log-log plot of the relative error against the unit roundoff. Rounding falls along the dashed line of slope 1; a mistake "
-        "stays flat. The float128 point of NumPy compares its gradient with central differences, which end at about 1e-22.",
+        "stays flat. Errors are those against float128; its own point on the right is against central differences, whose "
+        "own error ends at about 1e-22.",
         figure,
     )
 

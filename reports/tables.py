@@ -117,7 +117,7 @@ def _optimizers(result: Comparison) -> Table:
                 row["convention"],
                 row["mode"],
                 *_ladder(row),
-                f"{decimal(row.get('ulp_float32'))} / {decimal(row.get('ulp_float64'))}",
+                " / ".join(decimal(row.get(f"ulp_{dtype}")) for dtype in ("float32", "float64")),
             )
             for row in result.table("optimizers")
         ],

@@ -22,10 +22,10 @@ def number(value: Any) -> str:
 
 
 def decimal(value: Any) -> str:
-    """A slope or a count with at most two decimals; a dash where there is no number."""
+    """A slope or a count with two decimals; a dash where there is no number."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
 
 
 def percent(value: Any) -> str:

@@ -63,7 +63,7 @@ def _linear_derivative(z: Array, a: Array, da: Array, dz: Array, work: Work) -> 
 
 
 def _relu(z: Array, a: Array, work: Work) -> None:
-    np.maximum(z, 0, out=a)
+    np.maximum(z, work.zeros, out=a)
 
 
 def _relu_derivative(z: Array, a: Array, da: Array, dz: Array, work: Work) -> None:
@@ -78,7 +78,7 @@ def _sigmoid(z: Array, a: Array, work: Work) -> None:
     np.negative(work.like, out=work.like)
     np.exp(work.like, out=work.like)
     np.add(work.like, 1, out=work.like)
-    np.minimum(z, 0, out=a)
+    np.minimum(z, work.zeros, out=a)
     np.exp(a, out=a)
     np.divide(a, work.like, out=a)
 
@@ -103,13 +103,13 @@ def _softmax(z: Array, a: Array, work: Work) -> None:
     np.maximum.reduce(z, axis=1, keepdims=True, out=work.row)
     np.subtract(z, work.row, out=a)
     np.exp(a, out=a)
-    np.add.reduce(a, axis=1, keepdims=True, out=work.row)
+    np.dot(a, work.unit_ones, out=work.row[:, 0])
     np.divide(a, work.row, out=a)
 
 
 def _softmax_derivative(z: Array, a: Array, da: Array, dz: Array, work: Work) -> None:
     np.multiply(da, a, out=work.like)
-    np.add.reduce(work.like, axis=1, keepdims=True, out=work.row)
+    np.dot(work.like, work.unit_ones, out=work.row[:, 0])
     np.subtract(da, work.row, out=dz)
     np.multiply(dz, a, out=dz)
 

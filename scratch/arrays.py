@@ -29,7 +29,11 @@ class Work(NamedTuple):
     row: Array
     """(batch, 1)"""
     ones: Array
-    """(batch,), all one, never overwritten: `ones @ dz` sums over the batch"""
+    """(batch,), all one, never overwritten: `ones @ dz` sums over the batch, faster than a reduction"""
+    unit_ones: Array
+    """(units,), all one, never overwritten: `z @ unit_ones` sums over the units"""
+    zeros: Array
+    """(batch, units), all zero, never overwritten: comparing with it is faster than with a scalar"""
 
     @classmethod
     def empty(cls, like: Array, batch: int, units: int) -> "Work":
@@ -38,4 +42,6 @@ class Work(NamedTuple):
             like=np.empty_like(like, shape=(batch, units)),
             row=np.empty_like(like, shape=(batch, 1)),
             ones=np.ones_like(like, shape=(batch,)),
+            unit_ones=np.ones_like(like, shape=(units,)),
+            zeros=np.zeros_like(like, shape=(batch, units)),
         )

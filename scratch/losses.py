@@ -59,7 +59,7 @@ def _softmax_cross_entropy(z: Array, y: Array, dz: Array, work: Work, divisor: f
     np.maximum.reduce(z, axis=1, keepdims=True, out=row)
     np.subtract(z, row, out=shifted)
     np.exp(shifted, out=dz)
-    np.add.reduce(dz, axis=1, keepdims=True, out=row)
+    np.dot(dz, work.unit_ones, out=row[:, 0])
     np.divide(dz, row, out=dz)
     np.log(row, out=row)
     if y.ndim == 1:
@@ -68,10 +68,9 @@ def _softmax_cross_entropy(z: Array, y: Array, dz: Array, work: Work, divisor: f
         dz[rows, y] -= 1
     else:
         np.subtract(dz, y, out=dz)
-        np.multiply(shifted, y, out=shifted)
-        of_target = np.add.reduce(shifted, axis=None)
+        of_target = np.dot(shifted.reshape(-1), y.reshape(-1))
     np.divide(dz, divisor, out=dz)
-    return (np.add.reduce(row, axis=None) - of_target) / divisor
+    return (np.dot(work.ones, row[:, 0]) - of_target) / divisor
 
 
 def _binary_cross_entropy(z: Array, y: Array, dz: Array, work: Work, divisor: float) -> Scalar:
@@ -83,7 +82,7 @@ def _binary_cross_entropy(z: Array, y: Array, dz: Array, work: Work, divisor: fl
     np.log1p(decay, out=decay)
     np.multiply(z, y, out=dz)
     np.subtract(decay, dz, out=decay)
-    np.maximum(z, 0, out=dz)
+    np.maximum(z, work.zeros, out=dz)
     np.add(decay, dz, out=decay)
     value = np.add.reduce(decay, axis=None) / divisor
     # The gradient: sigmoid(z) - y, the sigmoid as in scratch.activations.
@@ -91,7 +90,7 @@ def _binary_cross_entropy(z: Array, y: Array, dz: Array, work: Work, divisor: fl
     np.negative(decay, out=decay)
     np.exp(decay, out=decay)
     np.add(decay, 1, out=decay)
-    np.minimum(z, 0, out=dz)
+    np.minimum(z, work.zeros, out=dz)
     np.exp(dz, out=dz)
     np.divide(dz, decay, out=dz)
     np.subtract(dz, y, out=dz)

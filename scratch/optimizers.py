@@ -7,6 +7,7 @@ each convention is a set of independent choices, so that a comparison can tell w
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -64,6 +65,7 @@ class Optimizer(Protocol):
         """Whose formula it follows."""
         ...
 
+    @property
     def effective_choices(self) -> "Choices":
         """In which of its choices it departs from the paper."""
         ...
@@ -127,6 +129,7 @@ class SGD:
         """sgd, momentum or nesterov."""
         return "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
 
+    @cached_property
     def effective_choices(self) -> Choices:
         """The convention's choices, as far as they matter here."""
         return self.choices or Choices(float32_coefficients=self.convention == "keras" and self.momentum > 0)
@@ -140,7 +143,7 @@ class SGD:
         state.step += 1
         real = scalar_type(state.parameters.dtype)
         eta = real(self.learning_rate)
-        mu = real(_coefficient(self.momentum, self.effective_choices()))
+        mu = real(float(np.float32(self.momentum)) if self.effective_choices.float32_coefficients else self.momentum)
         for chunk in state.chunks:
             if not self.momentum:
                 p, g, t = chunk
@@ -174,12 +177,12 @@ class SGD:
 class Adam:
     """Adam (D. Kingma, J. Ba, Adam: A Method for Stochastic Optimization (2015), Algorithm 1).
 
-    paper, torch: m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2
-                  p -= eta / (1 - beta_1^t) m / (sqrt(v) / sqrt(1 - beta_2^t) + epsilon)
-    keras:        the same m and v;  p -= alpha_t m / (sqrt(v) + epsilon)
-                  with alpha_t = eta sqrt(1 - beta_2^t) / (1 - beta_1^t), which is the efficient order at the end of the
-                  paper's section 2 with epsilon in the place of its "epsilon hat". The betas in beta^t are rounded to
-                  float32 first, and alpha_t is computed in the precision of the parameters.
+    m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2
+    torch: p -= eta / (1 - beta_1^t) m / (sqrt(v) / sqrt(1 - beta_2^t) + epsilon), Algorithm 1 to the letter
+    paper: p -= alpha_t m / (sqrt(v) + epsilon sqrt(1 - beta_2^t)), alpha_t = eta sqrt(1 - beta_2^t) / (1 - beta_1^t):
+           the same in the efficient order at the end of the paper's section 2
+    keras: p -= alpha_t m / (sqrt(v) + epsilon): epsilon in the place of that section's "epsilon hat"; the betas in beta^t
+           are rounded to float32 first, and alpha_t is computed in the precision of the parameters
 
     Operations come in the order in which the framework has them. Keras is met bit for bit in float64; PyTorch fuses
     multiplications and additions, so that single roundings differ.
@@ -200,6 +203,7 @@ class Adam:
             if not 0 <= getattr(self, beta) < 1:
                 raise ValueError(f"adam.{beta}: {getattr(self, beta)} is not in [0, 1). The paper uses 0.9 and 0.999.")
 
+    @cached_property
     def effective_choices(self) -> Choices:
         """The convention's choices."""
         keras = self.convention == "keras"
@@ -211,12 +215,14 @@ class Adam:
 
     def bias_corrections(self, t: int, dtype: np.dtype[Any]) -> tuple[Scalar, Scalar]:
         """1 - beta_1^t and sqrt(1 - beta_2^t) for step t = 1, 2, ... and parameters of that dtype."""
-        choices = self.effective_choices()
-        # Keras computes the powers in the precision of the variable.
-        real = dtype.type if choices.float32_coefficients else scalar_type(dtype)
-        beta_1, beta_2 = (real(_coefficient(beta, choices)) for beta in (self.beta_1, self.beta_2))
-        one = real(1)
-        return one - beta_1 ** real(t), (one - beta_2 ** real(t)) ** real(0.5)
+        if self.effective_choices.float32_coefficients:
+            # Keras computes the powers in the precision of the variable.
+            real = dtype.type
+            beta_1, beta_2 = real(np.float32(self.beta_1)), real(np.float32(self.beta_2))
+        else:
+            real = scalar_type(dtype)
+            beta_1, beta_2 = real(self.beta_1), real(self.beta_2)
+        return 1 - beta_1 ** real(t), (1 - beta_2 ** real(t)) ** real(0.5)
 
     def update(self, state: OptimizerState) -> None:
         """One step of the formulas above: twelve or thirteen passes over the vector."""
@@ -226,33 +232,32 @@ class Adam:
         first, root = self.bias_corrections(state.step, dtype)
         eta, epsilon, beta_2 = real(self.learning_rate), real(self.epsilon), real(self.beta_2)
         one_minus_beta_1, one_minus_beta_2 = 1 - real(self.beta_1), 1 - beta_2
-        hat = self.effective_choices().epsilon_hat
-        alpha = type(first)(eta) * root / first if hat else eta / first
+        hat = self.effective_choices.epsilon_hat
+        literal = self.convention == "torch" and not hat
+        alpha = eta / first if literal else type(first)(eta) * root / first
+        if not (hat or literal):
+            epsilon = epsilon * root
         for p, g, m, v, s, t in state.chunks:
             np.subtract(g, m, out=t)
             np.multiply(t, one_minus_beta_1, out=t)
             np.add(m, t, out=m)
-            if hat:
-                np.square(g, out=t)
-                np.subtract(t, v, out=t)
-                np.multiply(t, one_minus_beta_2, out=t)
-                np.add(v, t, out=v)
-                np.sqrt(v, out=t)
-            else:
+            if literal:
                 np.multiply(g, one_minus_beta_2, out=t)
                 np.multiply(t, g, out=t)
                 np.multiply(v, beta_2, out=v)
                 np.add(v, t, out=v)
                 np.sqrt(v, out=t)
                 np.divide(t, root, out=t)
+            else:
+                np.square(g, out=t)
+                np.subtract(t, v, out=t)
+                np.multiply(t, one_minus_beta_2, out=t)
+                np.add(v, t, out=v)
+                np.sqrt(v, out=t)
             np.add(t, epsilon, out=t)
             np.multiply(m, alpha, out=s)
             np.divide(s, t, out=s)
             np.subtract(p, s, out=p)
-
-
-def _coefficient(value: float, choices: Choices) -> float:
-    return float(np.float32(value)) if choices.float32_coefficients else value
 
 
 def _check(convention: str, optimizer: str, **not_negative: float) -> None:

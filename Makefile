@@ -1,0 +1,42 @@
+# `make report` and `make test` set everything up in .venv and run; see README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: report test lint bench gallery clean
+
+report: .venv/.report
+	$(BIN)/backproof compare --out backproof-report
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/.bench
+	$(BIN)/python -m tests.bench
+
+# The committed sample, with the pictures that the README shows.
+gallery: .venv/.test
+	$(BIN)/python -m tests.make_gallery
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis backproof-report
+
+# A stamp tells that .venv holds what pyproject.toml and constraints.txt ask for; .venv itself may have been there before.
+.venv/.report: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("backproof needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12" % sys.version_info[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install -c constraints.txt -e '.[torch,tensorflow]'
+	@touch $@
+
+.venv/.test: .venv/.report
+	$(PIP) install -c constraints.txt -e '.[torch,tensorflow,test,lint]'
+	@touch $@
+
+.venv/.bench: .venv/.report
+	$(PIP) install -c constraints.txt -e '.[torch,tensorflow,jax]'
+	@touch $@

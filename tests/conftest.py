@@ -1,0 +1,37 @@
+"""Fixtures that many tests share."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from backends import load_backend
+from comparisons.datasets import Dataset, load_dataset
+
+BACKENDS = ("numpy", "torch", "keras")
+DTYPES = ("float32", "float64")
+
+
+@pytest.fixture(scope="session")
+def backends():
+    """Every backend of ours, loaded once; the tests need them all."""
+    with warnings.catch_warnings():
+        # TensorFlow's own imports use NumPy and Python features that are deprecated; that is not ours to mend.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return {name: load_backend(name) for name in BACKENDS}
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def mnist_5k() -> Dataset:
+    return load_dataset("mnist-5k")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

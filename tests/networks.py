@@ -1,0 +1,225 @@
+"""Networks, batches and planted mistakes for the tests."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from backends.numpy_backend import NumpyTwin
+from comparisons.gradients import compare_gradients, make_probes
+from scratch.activations import ACTIVATIONS
+from scratch.initializers import he_normal, normal
+from scratch.layers import Dense
+from scratch.losses import LOSSES, REDUCTIONS
+from scratch.model import Model
+from scratch.optimizers import SGD, Adam
+
+DTYPES = ("float32", "float64")
+LOSS_CASES = []
+for _name, _make in LOSSES.items():
+    for _reduction in REDUCTIONS:
+        try:
+            LOSS_CASES.append((_make(_reduction), False))
+        except ValueError:
+            continue
+        if LOSS_CASES[-1][0].class_indices:
+            LOSS_CASES.append((LOSS_CASES[-1][0], True))
+"""Every loss with every reduction it has, with rows as targets and, where it takes them, class indices (True)."""
+
+
+def loss_id(case):
+    return f"{case[0].name}-{case[0].reduction}-{'indices' if case[1] else 'rows'}"
+
+
+def network(widths, activation="relu", loss=None, output="linear", bias=True):
+    """A network of dense layers with one activation between them."""
+    layers = []
+    for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        layers.append(Dense(fan_in, fan_out, he_normal(), normal(0.3), bias=bias))
+        layers.append(ACTIVATIONS[output if index == len(widths) - 2 else activation])
+    return Model(widths[0], tuple(layers), loss or LOSSES["softmax_cross_entropy"]("mean"))
+
+
+def batch_for(model, rows, rng, indices=True):
+    """Random inputs, and targets as the loss takes them; all numbers exact in float32."""
+    x = rng.standard_normal((rows, model.widths[0])).astype(np.float32)
+    units = model.widths[-1]
+    if model.loss.class_indices and indices:
+        return x, rng.integers(0, units, rows)
+    if model.loss.name == "mean_squared_error":
+        return x, rng.standard_normal((rows, units)).astype(np.float32)
+    if model.loss.name == "binary_cross_entropy":
+        return x, rng.integers(0, 2, (rows, units)).astype(np.float32)
+    return x, np.eye(units, dtype=np.float32)[rng.integers(0, units, rows)]
+
+
+def ladder_rows(model, backend, rng, rows=8, truth_model=None, indices=True, batches=1):
+    """The gradient comparison of one backend's twins of `model` with the float128 truth of `truth_model`."""
+    truth_model = truth_model or model
+    parameters = model.initialize(rng)
+    probes = make_probes(
+        truth_model, [parameters], [batch_for(truth_model, rows, rng, indices) for _ in range(batches)], rng
+    )
+    truth = NumpyTwin(truth_model, parameters, SGD(), "float128")
+    twins = {backend.name: {dtype: backend.mirror(model, parameters, SGD(), dtype) for dtype in DTYPES}}
+    found, _ = compare_gradients(truth_model, probes, truth, twins)
+    return found
+
+
+@st.composite
+def random_networks(draw):
+    """A network of up to three layers with any activations and loss, and a seed."""
+    widths = draw(st.lists(st.integers(1, 6), min_size=2, max_size=4))
+    activations = st.sampled_from(sorted(ACTIVATIONS))
+    layers = []
+    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+        layers.append(Dense(fan_in, fan_out, he_normal(), normal(0.3), bias=draw(st.booleans())))
+        layers.append(ACTIVATIONS[draw(activations)])
+    loss, indices = draw(st.sampled_from(LOSS_CASES))
+    return Model(widths[0], tuple(layers), loss), indices, draw(st.integers(1, 9)), draw(st.integers(0, 2**32 - 1))
+
+
+@dataclass(frozen=True)
+class MistakenDense(Dense):
+    """A dense layer whose backward pass has the planted mistake named."""
+
+    mistake: str = ""
+
+    def backward(self, parameters, x, y, dy, gradients, dx, work):
+        super().backward(parameters, x, y, dy, gradients, dx, work)
+        kernel, bias = gradients["kernel"], gradients["bias"]
+        if self.mistake == "sign":
+            np.negative(kernel, out=kernel)
+        elif self.mistake == "transposed":
+            kernel[...] = kernel.T.copy()
+        elif self.mistake == "bias not summed":
+            bias[...] = dy[-1]
+        elif self.mistake == "bias averaged":
+            np.divide(bias, len(dy), out=bias)
+        elif self.mistake == "tiny":
+            np.multiply(kernel, 1 + 1e-10, out=kernel)
+        elif self.mistake == "kernel forgotten" and dx is not None:
+            np.copyto(dx, dy)
+
+
+def _mistaken_loss(change):
+    def plant(loss):
+        def rule(z, y, dz, work, divisor):
+            value = loss.rule(z, y, dz, work, divisor)
+            change(dz, z)
+            return value
+
+        return replace(loss, rule=rule)
+
+    return plant
+
+
+def with_dense_mistake(model, mistake):
+    layers = list(model.layers)
+    index = max(i for i, layer in enumerate(layers) if isinstance(layer, Dense) and layer.inputs == layer.outputs)
+    dense = layers[index]
+    layers[index] = MistakenDense(
+        dense.inputs, dense.outputs, dense.kernel_initializer, dense.bias_initializer, mistake=mistake
+    )
+    return replace(model, layers=tuple(layers))
+
+
+def with_activation_mistake(model, name, derivative_rule):
+    layers = [
+        replace(layer, derivative_rule=derivative_rule) if layer.name == name else layer for layer in model.layers
+    ]
+    return replace(model, layers=tuple(layers))
+
+
+def _no_mask(z, a, da, dz, work):
+    np.copyto(dz, da)
+
+
+def _softmax_times_3(z, a, da, dz, work):
+    ACTIVATIONS["softmax"].derivative_rule(z, a, da, dz, work)
+    np.multiply(dz, 3, out=dz)
+
+
+def _softmax_diagonal_only(z, a, da, dz, work):
+    np.subtract(1, a, out=dz)
+    np.multiply(dz, a, out=dz)
+    np.multiply(dz, da, out=dz)
+
+
+def _sigmoid_of_input(z, a, da, dz, work):
+    np.subtract(1, z, out=dz)
+    np.multiply(dz, z, out=dz)
+    np.multiply(dz, da, out=dz)
+
+
+GRADIENT_MISTAKES = {
+    "sign": lambda model: with_dense_mistake(model, "sign"),
+    "missing 1/N": lambda model: replace(
+        model, loss=_mistaken_loss(lambda dz, z: np.multiply(dz, len(z), out=dz))(model.loss)
+    ),
+    "transposed kernel gradient": lambda model: with_dense_mistake(model, "transposed"),
+    "bias not summed": lambda model: with_dense_mistake(model, "bias not summed"),
+    "bias averaged": lambda model: with_dense_mistake(model, "bias averaged"),
+    "kernel forgotten in dx": lambda model: with_dense_mistake(model, "kernel forgotten"),
+    "wrong by 1e-10": lambda model: with_dense_mistake(model, "tiny"),
+    "ReLU mask missing": lambda model: with_activation_mistake(model, "relu", _no_mask),
+    "softmax backward times 3": lambda model: with_activation_mistake(model, "softmax", _softmax_times_3),
+    "softmax as if elementwise": lambda model: with_activation_mistake(model, "softmax", _softmax_diagonal_only),
+    "sigmoid derivative of the input": lambda model: with_activation_mistake(model, "sigmoid", _sigmoid_of_input),
+}
+"""Planted mistakes: functions from a right model to a wrong one."""
+
+
+@dataclass(frozen=True)
+class LateAdam(Adam):
+    """Adam whose t runs one ahead."""
+
+    def bias_corrections(self, t, dtype):
+        return super().bias_corrections(t + 1, dtype)
+
+
+@dataclass(frozen=True)
+class ForgetfulAdam(Adam):
+    """Adam whose moments and t are reset at every batch."""
+
+    def update(self, state):
+        state.load({name: np.zeros_like(slot) for name, slot in state.slots.items()}, 0)
+        super().update(state)
+
+
+@dataclass(frozen=True)
+class SquaredOnce(Adam):
+    """Adam that takes the square root of v twice."""
+
+    def update(self, state):
+        super().update(state)
+        np.sqrt(state.slots["v"], out=state.slots["v"])
+
+
+@dataclass(frozen=True)
+class UncorrectedAdam(Adam):
+    """Adam without bias correction."""
+
+    def bias_corrections(self, t, dtype):
+        return dtype.type(1) if dtype.itemsize > 8 else 1.0, dtype.type(1) if dtype.itemsize > 8 else 1.0
+
+
+@dataclass(frozen=True)
+class ReversedSGD(SGD):
+    """Gradient ascent."""
+
+    def update(self, state):
+        np.negative(state.gradients, out=state.gradients)
+        super().update(state)
+
+
+OPTIMIZER_MISTAKES = {
+    "t off by one": (LateAdam(), Adam()),
+    "moments reset every batch": (ForgetfulAdam(), Adam()),
+    "epsilon in the wrong place": (Adam(convention="keras"), Adam()),
+    "no bias correction": (UncorrectedAdam(), Adam()),
+    "square root of v twice": (SquaredOnce(), Adam()),
+    "sign": (ReversedSGD(), SGD()),
+    "Nesterov forgotten": (SGD(momentum=0.9), SGD(momentum=0.9, nesterov=True)),
+}
+"""Planted mistakes: the wrong optimizer and the right one."""
