@@ -73,6 +73,9 @@ def _loss(loss: Loss, dtype: str) -> Callable[[Any, Any], Any]:
     indices = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction, dtype=dtype)
 
     def value(y: Any, z: Any) -> Any:
+        # The output of a softmax or sigmoid carries its logits with it in secret, and a loss on logits then takes those
+        # instead of the output that it is given. A copy does not carry them.
+        z = tf.identity(z)
         if y.dtype.is_integer:
             return indices(y, z)
         result = rows(y, z)
@@ -125,6 +128,8 @@ class KerasTwin:
                     self.keras_model.add(keras.layers.Activation(ACTIVATIONS[layer.name], dtype=dtype))
                 else:
                     raise NotImplementedError(f"keras: no row for the layer {layer.name}")
+            if not model.layers:  # a Sequential is only built when it has a layer
+                self.keras_model.add(keras.layers.Identity(dtype=dtype))
             self._variables = self.keras_model.trainable_variables
             self.optimizer = _optimizer(optimizer)
             self.optimizer.build(self._variables)

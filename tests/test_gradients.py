@@ -1,0 +1,219 @@
+"""Gradient equivalence on every backend: each layer, activation and loss alone and in networks, with random cotangents,
+and the planted mistakes that the ladder must find."""
+
+import importlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from backends.numpy_backend import NumpyBackend, NumpyTwin, as_dtype
+from comparisons.gradients import compare_gradients, make_probes
+from comparisons.ladder import judge, relative_error
+from scratch import ACTIVATIONS, LOSSES, SGD, Dense, Model
+from scratch.initializers import he_normal, normal
+from tests.conftest import BACKENDS, DTYPES
+from tests.networks import GRADIENT_MISTAKES, LOSS_CASES, batch_for, ladder_rows, loss_id, network, random_networks
+
+RIGHT = ("exact", "rounding")
+ADAPTERS = {"torch": "backends.torch_backend", "keras": "backends.keras_backend"}
+
+
+def vjp_ladder(model, backend, x, rng):
+    """The ladder of output and input gradient under a random cotangent."""
+    parameters = model.initialize(rng)
+    cotangent = rng.standard_normal((len(x), model.widths[-1])).astype(np.float32)
+    truth = NumpyTwin(model, parameters, SGD(), "float128")
+    true = truth.vjp(as_dtype(x, "float128"), as_dtype(cotangent, "float128"))
+    outputs, gradients = {}, {}
+    for dtype in DTYPES:
+        found = backend.mirror(model, parameters, SGD(), dtype).vjp(x.astype(dtype), cotangent.astype(dtype))
+        assert found.output.dtype == found.input_gradient.dtype == np.dtype(dtype)
+        outputs[dtype] = relative_error(found.output, true.output)
+        gradients[dtype] = relative_error(found.input_gradient, true.input_gradient)
+    return judge(outputs), judge(gradients)
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_no_row_is_missing(name, backends):
+    adapter = importlib.import_module(ADAPTERS[name])
+    assert set(adapter.ACTIVATIONS) == set(ACTIVATIONS)
+    assert set(adapter.LOSSES) == set(LOSSES)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_activations_alone(name, activation, backends, rng):
+    entry = ACTIVATIONS[activation]
+    samples = np.array(entry.samples + tuple(rng.standard_normal(21)), dtype=np.float32)
+    assert set(entry.kinks) <= set(samples.tolist())  # every framework chooses relu'(0) = 0
+    x = samples.reshape(-1, 5)
+    for ladder in vjp_ladder(Model(5, (entry,), LOSSES["mean_squared_error"]("mean")), backends[name], x, rng):
+        assert ladder.verdict in RIGHT, ladder
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_dense_alone(name, bias, backends, rng):
+    model = Model(7, (Dense(7, 4, he_normal(), normal(0.3), bias=bias),), LOSSES["mean_squared_error"]("mean"))
+    x = rng.standard_normal((6, 7)).astype(np.float32)
+    for ladder in vjp_ladder(model, backends[name], x, rng):
+        assert ladder.verdict in RIGHT, ladder
+    for row in ladder_rows(model, backends[name], rng):
+        assert row["verdict"] in RIGHT, row
+
+
+@pytest.mark.parametrize("case", LOSS_CASES, ids=loss_id)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_losses_alone(name, case, backends, rng):
+    loss, indices = case
+    model = Model(5, (), loss)
+    x, y = batch_for(model, 7, rng, indices)
+    x *= 4
+    truth = NumpyTwin(model, np.zeros(0), SGD(), "float128")
+    value, true = truth.loss_and_gradients(as_dtype(x, "float128"), y if y.ndim == 1 else as_dtype(y, "float128"))
+    values, gradients = {}, {}
+    for dtype in DTYPES:
+        twin = backends[name].mirror(model, np.zeros(0), SGD(), dtype)
+        found, pullback = twin.loss_and_gradients(x.astype(dtype), y if y.ndim == 1 else y.astype(dtype))
+        assert found.dtype == np.dtype(dtype)
+        values[dtype] = relative_error(np.array([found]), as_dtype([value], "float128"))
+        gradients[dtype] = relative_error(pullback.input_gradient, true.input_gradient)
+    assert judge(values).verdict in RIGHT, values
+    assert judge(gradients).verdict in RIGHT, gradients
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_networks_with_every_activation(name, activation, backends, rng):
+    for row in ladder_rows(network((9, 6, 6, 4), activation), backends[name], rng, batches=2):
+        assert row["verdict"] in RIGHT, row
+
+
+@pytest.mark.parametrize("case", LOSS_CASES, ids=loss_id)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_networks_with_every_loss(name, case, backends, rng):
+    loss, indices = case
+    for row in ladder_rows(network((9, 6, 6, 4), "tanh", loss), backends[name], rng, indices=indices, batches=2):
+        assert row["verdict"] in RIGHT, row
+
+
+@given(random_networks())
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_random_networks_in_scratch_are_not_called_wrong(case):
+    model, indices, rows, seed = case
+    for row in ladder_rows(model, NumpyBackend(), np.random.default_rng(seed), rows, indices=indices):
+        assert row["verdict"] != "wrong", row
+
+
+# Keras advises against a softmax over one class, which is right in what it computes.
+@pytest.mark.filterwarnings("ignore:In loss categorical_crossentropy:SyntaxWarning")
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_random_networks_on_frameworks_are_not_called_wrong(name, backends):
+    # Every example builds two networks; Keras takes a tenth of a second for one.
+    @given(random_networks())
+    @settings(
+        max_examples={"torch": 60, "keras": 12}[name],
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    def check(case):
+        model, indices, rows, seed = case
+        for row in ladder_rows(model, backends[name], np.random.default_rng(seed), rows, indices=indices):
+            assert row["verdict"] != "wrong", row
+
+    check()
+
+
+@pytest.mark.parametrize("mistake", GRADIENT_MISTAKES)
+def test_planted_mistakes_are_wrong_and_their_absence_is_not(mistake, rng):
+    activation = "softmax" if "softmax" in mistake else "sigmoid" if "sigmoid" in mistake else "relu"
+    right = network((9, 6, 6, 4), activation)
+    wrong = GRADIENT_MISTAKES[mistake](right)
+    seed = int(rng.integers(2**32))
+    found = ladder_rows(wrong, NumpyBackend(), np.random.default_rng(seed), truth_model=right)
+    assert "wrong" in [row["verdict"] for row in found], found
+    absent = ladder_rows(right, NumpyBackend(), np.random.default_rng(seed))
+    assert all(row["verdict"] in RIGHT for row in absent), absent
+
+
+@pytest.mark.parametrize("mistake", GRADIENT_MISTAKES)
+def test_planted_mistakes_on_random_networks(mistake):
+    """With the mistake at least one gradient is wrong; without it none is: 20 networks per mistake."""
+    activation = "softmax" if "softmax" in mistake else "sigmoid" if "sigmoid" in mistake else "relu"
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        widths = (int(rng.integers(2, 9)), *([int(rng.integers(4, 9))] * 2), int(rng.integers(2, 6)))
+        right = network(widths, activation)
+        wrong = GRADIENT_MISTAKES[mistake](right)
+        rows = int(rng.integers(2, 12))
+        found = ladder_rows(wrong, NumpyBackend(), np.random.default_rng(seed), rows, truth_model=right)
+        assert "wrong" in [row["verdict"] for row in found], (seed, found)
+        absent = ladder_rows(right, NumpyBackend(), np.random.default_rng(seed), rows)
+        assert "wrong" not in [row["verdict"] for row in absent], (seed, absent)
+
+
+def test_all_ones_would_hide_what_a_random_cotangent_shows(rng):
+    """softmax's outputs sum to one, so the gradient of their sum is zero, and three times zero as well."""
+    right = Model(5, (ACTIVATIONS["softmax"],), LOSSES["mean_squared_error"]("mean"))
+    wrong = GRADIENT_MISTAKES["softmax backward times 3"](right)
+    x = rng.standard_normal((4, 5))
+    twins = [NumpyTwin(model, np.zeros(0), SGD(), "float64") for model in (right, wrong)]
+    ones, random = np.ones((4, 5)), rng.standard_normal((4, 5))
+    hidden, shown = (
+        np.abs(twins[0].vjp(x, cotangent).input_gradient - twins[1].vjp(x, cotangent).input_gradient).max()
+        for cotangent in (ones, random)
+    )
+    assert hidden < 1e-15
+    assert shown > 0.1
+
+
+def test_a_kink_that_is_hit_is_inconclusive_and_not_wrong(rng):
+    """At relu(0) left and right derivatives differ; who chooses the other one is not wrong."""
+    model = network((4, 4, 3), "relu")
+    parameters = np.zeros(model.size)
+    chosen = GRADIENT_MISTAKES["ReLU mask missing"](model)
+    model.views(parameters)["dense_2.kernel"][...] = rng.standard_normal((4, 3)).astype(np.float32)
+    x, y = rng.standard_normal((5, 4)).astype(np.float32), rng.integers(0, 3, 5)
+    probes = make_probes(model, [parameters], [(x, y)], rng)
+    truth = NumpyTwin(model, parameters, SGD(), "float128")
+    twins = {"numpy": {dtype: NumpyTwin(chosen, parameters, SGD(), dtype) for dtype in DTYPES}}
+    rows, _ = compare_gradients(model, probes, truth, twins)
+    by_parameter = {row["parameter"]: row for row in rows}
+    assert by_parameter["dense_1.kernel"]["verdict"] == "inconclusive"
+    assert "kink" in by_parameter["dense_1.kernel"]["reason"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", BACKENDS)
+def test_twins_start_from_the_same_bits_and_give_them_back(name, dtype, backends, rng):
+    model = network((6, 5, 3))
+    parameters = model.initialize(rng)
+    twin = backends[name].mirror(model, parameters, SGD(), dtype)
+    assert twin.parameters().dtype == np.dtype(dtype)
+    assert np.array_equal(twin.parameters(), parameters)
+    other = model.initialize(rng)
+    twin.set_parameters(other)
+    assert np.array_equal(twin.parameters(), other)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_twins_change_nothing_that_they_are_given(name, backends, rng):
+    model = network((6, 5, 3))
+    parameters = model.initialize(rng)
+    x, y = batch_for(model, 4, rng, indices=False)
+    gradient, cotangent = rng.standard_normal(model.size).astype(np.float32), np.ones((4, 3), np.float32)
+    given = [parameters, x, y, gradient, cotangent]
+    copies = [array.copy() for array in given]
+    twin = backends[name].mirror(model, parameters, SGD(momentum=0.9), "float32")
+    twin.loss_and_gradients(x, y)
+    twin.vjp(x, cotangent)
+    kept = twin.parameters()
+    before = kept.copy()
+    twin.train_step(x, y)
+    twin.apply_gradients(gradient)
+    twin.predict(x)
+    assert np.array_equal(kept, before)
+    for array, copy in zip(given, copies, strict=True):
+        assert np.array_equal(array, copy)
