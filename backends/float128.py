@@ -39,16 +39,16 @@ class Float128Array(np.ndarray[Any, Any]):
         return _wrap(super().__array_function__(func, types, args, kwargs))
 
     # The signatures of ndarray's own methods have more overloads than a replacement can repeat.
-    def mean(self, axis: Any = None, *args: Any, keepdims: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
+    def mean(self, axis: Any = None, *, keepdims: Any = False) -> Any:  # type: ignore[override]
         """The sum divided by the count."""
         total = np.add.reduce(self, axis=axis, keepdims=keepdims)
         return total / (self.size // max(np.size(total), 1))
 
-    def dot(self, other: Any, out: Any = None) -> Any:  # type: ignore[override]
+    def dot(self, other: Any, out: Any = None) -> Any:
         """The matrix product."""
         return _dot(self, other, out)
 
-    def clip(self, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
+    def clip(self, min: Any = None, max: Any = None, out: Any = None) -> Any:  # type: ignore[override]
         """Limited to [min, max]."""
         return _clip(self, min, max, out)
 
@@ -75,16 +75,16 @@ def _dot(a: Any, b: Any, out: Array | None = None) -> Any:
     return np.matmul(a, b, out=out)
 
 
-def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Array | None = None, **kwargs: Any) -> Any:
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Array | None = None) -> Any:
     lower = a if a_min is None else np.maximum(a, a_min)
     return np.minimum(lower, np.inf if a_max is None else a_max, out=out)
 
 
-def _mean(a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
-    return a.mean(axis, *args, **kwargs)
+def _mean(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return a.mean(axis, keepdims=keepdims)
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
     if ord not in (None, 2) or (ord == 2 and axis is None and x.ndim > 1):
         raise NotImplementedError(f"norm of order {ord} in float128. Use the Euclidean norm (ord=None).")
     return np.sqrt(np.add.reduce(np.square(x), axis=axis, keepdims=keepdims))

@@ -19,7 +19,6 @@ from scratch.model import Model
 from scratch.optimizers import SGD, Adam, Optimizer
 
 
-
 @contextlib.contextmanager
 def _no_new_home() -> Iterator[None]:
     """Importing Keras writes a configuration file into ~/.keras. Where there is none yet, let it write elsewhere."""

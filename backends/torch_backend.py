@@ -30,9 +30,7 @@ ACTIVATIONS: dict[str, Callable[[], torch.nn.Module]] = {
 LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor, str], torch.Tensor]] = {
     "mean_squared_error": lambda z, y, reduction: functional.mse_loss(z, y, reduction=reduction),
     "softmax_cross_entropy": lambda z, y, reduction: functional.cross_entropy(z, y, reduction=reduction),
-    "binary_cross_entropy": lambda z, y, reduction: functional.binary_cross_entropy_with_logits(
-        z, y, reduction=reduction
-    ),
+    "binary_cross_entropy": lambda z, y, reduction: functional.binary_cross_entropy_with_logits(z, y, reduction=reduction),
 }
 
 
@@ -46,9 +44,7 @@ def _optimizer(optimizer: Optimizer, parameters: list[torch.nn.Parameter]) -> to
     # torch.optim refuses an empty list; an activation alone has no parameters.
     group = parameters or [torch.nn.Parameter(torch.zeros(0))]
     if isinstance(optimizer, SGD):
-        return torch.optim.SGD(
-            group, lr=optimizer.learning_rate, momentum=optimizer.momentum, nesterov=optimizer.nesterov
-        )
+        return torch.optim.SGD(group, lr=optimizer.learning_rate, momentum=optimizer.momentum, nesterov=optimizer.nesterov)
     if isinstance(optimizer, Adam):
         betas = (optimizer.beta_1, optimizer.beta_2)
         return torch.optim.Adam(group, lr=optimizer.learning_rate, betas=betas, eps=optimizer.epsilon)
@@ -110,7 +106,7 @@ class TorchTwin:
     def train_step(self, x: Array, y: Array) -> float:
         self.optimizer.zero_grad()
         loss = _loss(self.model.loss, self.module(self._tensor(x)), self._tensor(y))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self._steps += 1
         return loss.item()

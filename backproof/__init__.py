@@ -36,7 +36,11 @@ def _check_rooms() -> None:
             place = found or (next(iter(spec.submodule_search_locations or []), None) if spec else None)
             raise ImportError(
                 f"backproof needs its own package '{room}', but "
-                + (f"{place} stands in the way. Rename it or start Python elsewhere." if place else "it is missing. Install backproof again.")
+                + (
+                    f"{place} stands in the way. Rename it or start Python elsewhere."
+                    if place
+                    else "it is missing. Install backproof again."
+                )
             )
 
 

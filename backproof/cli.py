@@ -90,7 +90,7 @@ def compare(
     if data_dir is not None and data is None:
         data = "mnist"
     asked = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "dtype": dtype}
-    overrides = {"training": {key: value for key, value in asked.items() if value is not None}}
+    overrides: dict[str, dict[str, Any]] = {"training": {key: value for key, value in asked.items() if value is not None}}
     if data is not None:
         overrides["data"] = {"name": data}
     messages = Console(stderr=True, highlight=False)
@@ -154,4 +154,3 @@ def _escape(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-

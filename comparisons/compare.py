@@ -17,7 +17,6 @@ from comparisons.optimizers import Replays, compare_optimizer, mathematics, reco
 from comparisons.recipe import OPTIMIZERS, OptimizerTable, Recipe, build_optimizer, load_recipe
 from comparisons.training import Run, batch_order, judge_trajectory, targets, train
 from scratch.arrays import Array
-from scratch.model import Model
 from scratch.optimizers import CONVENTIONS, SGD, Adam, Convention
 
 DTYPES = ("float32", "float64")
@@ -242,7 +241,9 @@ class _Study:
 
     def _tabulate(self, result: Comparison, runs: list[Run], asked: tuple[str, ...]) -> None:
         """Turn the records of the runs into tables; also when they were cut short."""
-        rows, free, steps, epochs = [], [], [], []
+        rows, free = [], []
+        steps: list[dict[str, Any]] = []
+        epochs: list[dict[str, Any]] = []
         for name, convention in self.conventions.items():
             complete = [run for run in runs if run.errors.get(name)]
             ladder, judged = judge_trajectory({run.dtype: run.errors[name] for run in complete})
@@ -269,9 +270,7 @@ class _Study:
                     **as_row(ladder),
                     "judged_steps": judged,
                     "steps": max((run.steps for run in full), default=0),
-                    "max_parameter_difference": {
-                        run.dtype: float(np.max(run.differences[name], initial=0.0)) for run in full
-                    },
+                    "max_parameter_difference": {run.dtype: float(np.max(run.differences[name], initial=0.0)) for run in full},
                     "test_accuracy": {run.dtype: run.accuracies[name][-1] for run in full if run.accuracies[name]},
                     "final_loss": {run.dtype: run.losses[name][-1] for run in full},
                     "seconds_per_step": {
@@ -299,4 +298,3 @@ class _Study:
 
     def _scratch(self, convention: Convention, dtype: str) -> Twin:
         return NumpyBackend().mirror(self.model, self.initial, self.recipe.build_optimizer(convention), dtype)
-

@@ -78,8 +78,7 @@ def read_mnist(folder: Path) -> Dataset:
         path = next((candidate for candidate in candidates if candidate.is_file()), None)
         if path is None:
             raise DataError(
-                f"{folder}: the file {file} is missing, gzipped or not. MNIST is these four: "
-                f"{', '.join(MNIST_FILES.values())}."
+                f"{folder}: the file {file} is missing, gzipped or not. MNIST is these four: {', '.join(MNIST_FILES.values())}."
             )
         parts[part] = read_idx(path, dimensions=3 if part.endswith("images") else 1)
     for split in ("train", "test"):

@@ -150,9 +150,7 @@ def compare_optimizer(
     return result, others
 
 
-def find_causes(
-    asked: SGD | Adam, own: SGD | Adam, against: Callable[[SGD | Adam], Ladder]
-) -> list[dict[str, Any]]:
+def find_causes(asked: SGD | Adam, own: SGD | Adam, against: Callable[[SGD | Adam], Ladder]) -> list[dict[str, Any]]:
     """The choices in which the asked formula differs from the backend's own, where the ladder confirms that they explain it.
 
     Each comes with the error that is left when all the other choices are repaired: what this one alone does.

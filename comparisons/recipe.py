@@ -1,6 +1,7 @@
 """Recipes: what to train, as a TOML file that is checked before anything runs."""
 
 import difflib
+import itertools
 import json
 import tomllib
 from pathlib import Path
@@ -71,7 +72,7 @@ class OptimizerTable(_Table):
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     epsilon: Annotated[float, Field(ge=0)] = 1e-8
-    convention: Literal["matched", CONVENTIONS] = "matched"  # type: ignore[valid-type]
+    convention: Literal[("matched", *CONVENTIONS)] = "matched"  # type: ignore[valid-type]
 
 
 class TrainingTable(_Table):
@@ -106,7 +107,7 @@ class Recipe(_Table):
         initializer = build_initializer(self.network.initializer)
         widths = [inputs, *self.network.hidden, classes]
         layers: list[Layer] = []
-        for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for index, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
             layers.append(Dense(fan_in, fan_out, initializer, bias=self.network.bias))
             last = index == len(widths) - 2
             activation = self.network.output if last else self.network.activation

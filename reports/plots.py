@@ -34,7 +34,9 @@ def comparison_plots(result: Comparison) -> list[Plot]:
     if len(result.gradients):
         plots.append(_ladder(result))
     if len(result.steps):
-        plots += [_steps(result), _accuracy(result), _times(result)]
+        plots += [_steps(result), _times(result)]
+    if len(result.epochs):
+        plots.insert(-1, _accuracy(result))
     return plots
 
 
@@ -70,9 +72,12 @@ def _ladder(result: Comparison) -> Plot:
         _add_rungs(figure, "float128 itself, against central differences", truth, "numpy")
     ticks = [UNIT_ROUNDOFF[rung] for rung in rungs]
     figure.update_xaxes(
-        type="log", autorange="reversed", title="unit roundoff of the precision", tickvals=ticks,
+        type="log",
+        autorange="reversed",
+        title="unit roundoff of the precision",
+        tickvals=ticks,
         ticktext=[f"{rung}<br>{number(tick)}" for rung, tick in zip(rungs, ticks, strict=True)],
-    )  # fmt: skip
+    )
     figure.update_yaxes(type="log", title="relative error", exponentformat="power")
     figure.update_layout(height=520)
     return Plot(

@@ -44,8 +44,9 @@ def overview(result: Comparison) -> Table:
             if not own:
                 cells.append("–")
                 continue
-            worst = max(own, key=lambda row: (SEVERITY.index(row["verdict"]), row["float64"]))
-            cells.append(f"{verdict(worst)}\n{number(worst['float32'])} / {number(worst['float64'])}")
+            # max keeps the first of several that are NaN or missing, as after an interruption.
+            worst = max(own, key=lambda row: (SEVERITY.index(row["verdict"]), row.get("float64") or 0.0))
+            cells.append(f"{verdict(worst)}\n{number(worst.get('float32'))} / {number(worst.get('float64'))}")
         rows.append(tuple(cells))
     return Table(
         "overview",

@@ -6,7 +6,15 @@ from typing import Any, Self
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -69,7 +77,9 @@ def show_examination(findings: dict[str, Any], console: Console) -> None:
     for name, version in findings["versions"].items():
         table.add_row(name, escape(version))
     for library in findings["blas"]:
-        table.add_row("BLAS", escape(f"{library['name']} {library['version']}, {library['kernel']}, {library['threads']} threads"))
+        table.add_row(
+            "BLAS", escape(f"{library['name']} {library['version']}, {library['kernel']}, {library['threads']} threads")
+        )
     for name, value in findings["environment"].items():
         table.add_row(name, escape(value))
     console.print(table)
@@ -91,7 +101,14 @@ def show_examination(findings: dict[str, Any], console: Console) -> None:
 
 
 def _show(cells: Cells, console: Console) -> None:
-    table = Table(title=cells.caption, caption=cells.note, title_justify="left", caption_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = Table(
+        title=cells.caption,
+        caption=cells.note,
+        title_justify="left",
+        caption_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+    )
     for index in cells.brief:
         table.add_column(cells.columns[index])
     for row in cells.rows:

@@ -1,7 +1,7 @@
 """Layers: what they compute, what they differentiate, which parameters they have. They hold no training state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -54,8 +54,8 @@ class Dense:
 
     inputs: int
     outputs: int
-    kernel_initializer: Initializer = glorot_uniform()
-    bias_initializer: Initializer = zeros()
+    kernel_initializer: Initializer = field(default_factory=glorot_uniform)
+    bias_initializer: Initializer = field(default_factory=zeros)
     bias: bool = True
     name: str = "dense"
 
@@ -89,7 +89,7 @@ class Dense:
             bias[...] = self.bias_initializer.draw(rng, self.inputs, self.outputs, bias.shape)
 
     def forward(self, parameters: Mapping[str, Array], x: Array, y: Array, work: Work) -> None:
-        """y = x W + b."""
+        """Y = x W + b."""
         np.dot(x, parameters["kernel"], out=y)
         if self.bias:
             np.add(y, parameters["bias"], out=y)
@@ -104,7 +104,7 @@ class Dense:
         dx: Array | None,
         work: Work,
     ) -> None:
-        """dW = x^T dy; db = 1^T dy, the sum over the batch; dx = dy W^T."""
+        """DW = x^T dy; db = 1^T dy, the sum over the batch; dx = dy W^T."""
         np.dot(x.T, dy, out=gradients["kernel"])
         if self.bias:
             np.dot(work.ones, dy, out=gradients["bias"])

@@ -5,7 +5,7 @@ An optimizer is a frozen description; what changes during training is in its `Op
 each convention is a set of independent choices, so that a comparison can tell which of them causes a difference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -217,8 +217,8 @@ class Adam:
         """1 - beta_1^t and sqrt(1 - beta_2^t) for step t = 1, 2, ... and parameters of that dtype."""
         if self.effective_choices.float32_coefficients:
             # Keras computes the powers in the precision of the variable.
-            real = dtype.type
-            beta_1, beta_2 = real(np.float32(self.beta_1)), real(np.float32(self.beta_2))
+            real: Callable[[float], Scalar] = dtype.type
+            beta_1, beta_2 = real(float(np.float32(self.beta_1))), real(float(np.float32(self.beta_2)))
         else:
             real = scalar_type(dtype)
             beta_1, beta_2 = real(self.beta_1), real(self.beta_2)
@@ -262,9 +262,7 @@ class Adam:
 
 def _check(convention: str, optimizer: str, **not_negative: float) -> None:
     if convention not in CONVENTIONS:
-        raise ValueError(
-            f'{optimizer}.convention: there is no "{convention}". Choose one of {", ".join(CONVENTIONS)}.'
-        )
+        raise ValueError(f'{optimizer}.convention: there is no "{convention}". Choose one of {", ".join(CONVENTIONS)}.')
     for name, value in not_negative.items():
         if not value >= 0:
             raise ValueError(f"{optimizer}.{name}: {value} is not a number of 0 or more.")

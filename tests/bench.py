@@ -6,6 +6,7 @@ the same round, so that other work on the machine slows both. `python -m tests.b
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -53,7 +54,7 @@ def scratch_steps(widths: tuple[int, ...], batch: int, images: Any, labels: Any)
     from scratch.losses import softmax_cross_entropy
 
     layers: list[Any] = []
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(widths):
         layers += [scratch.Dense(fan_in, fan_out, he_normal()), scratch.ACTIVATIONS["relu"]]
     model = scratch.Model(widths[0], tuple(layers[:-1]), softmax_cross_entropy())
     parameters = model.initialize(np.random.default_rng(0)).astype(np.float32)
@@ -90,7 +91,7 @@ def torch_steps(fused: bool) -> Any:
         import torch
 
         layers: list[Any] = []
-        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+        for fan_in, fan_out in itertools.pairwise(widths):
             layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
         module = torch.nn.Sequential(*layers[:-1])
         optimizer = torch.optim.Adam(module.parameters(), fused=True if fused else None)
@@ -118,7 +119,7 @@ def jax_steps(widths: tuple[int, ...], batch: int, images: Any, labels: Any) -> 
     import numpy as np
 
     rng = np.random.default_rng(0)
-    pairs = list(zip(widths[:-1], widths[1:], strict=True))
+    pairs = list(itertools.pairwise(widths))
     parameters = [(jnp.asarray(rng.standard_normal(p) * 0.05, jnp.float32), jnp.zeros(p[1], jnp.float32)) for p in pairs]
     zeros = jax.tree.map(jnp.zeros_like, parameters)
 
@@ -278,9 +279,15 @@ def main() -> None:
         print(f"\n{network}, Adam, float32: time of a step in units of scratch's")
         for row in table:
             if row["network"] == network:
-                goal = "" if row["goal"] is None else f"   goal {row['goal']:g}: {'met' if row['ratio'] >= row['goal'] else 'missed'}"
+                goal = (
+                    ""
+                    if row["goal"] is None
+                    else f"   goal {row['goal']:g}: {'met' if row['ratio'] >= row['goal'] else 'missed'}"
+                )
                 plural = "s" if row["threads"] > 1 else " "
-                print(f"  {row['contender']:<28}{row['ratio']:7.2f}   {row['microseconds']:9.0f} µs, {row['threads']} thread{plural}{goal}")
+                print(
+                    f"  {row['contender']:<28}{row['ratio']:7.2f}   {row['microseconds']:9.0f} µs, {row['threads']} thread{plural}{goal}"
+                )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Networks, batches and planted mistakes for the tests."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,7 +35,7 @@ def loss_id(case):
 def network(widths, activation="relu", loss=None, output="linear", bias=True):
     """A network of dense layers with one activation between them."""
     layers = []
-    for index, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for index, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
         layers.append(Dense(fan_in, fan_out, he_normal(), normal(0.3), bias=bias))
         layers.append(ACTIVATIONS[output if index == len(widths) - 2 else activation])
     return Model(widths[0], tuple(layers), loss or LOSSES["softmax_cross_entropy"]("mean"))
@@ -57,9 +58,7 @@ def ladder_rows(model, backend, rng, rows=8, truth_model=None, indices=True, bat
     """The gradient comparison of one backend's twins of `model` with the float128 truth of `truth_model`."""
     truth_model = truth_model or model
     parameters = model.initialize(rng)
-    probes = make_probes(
-        truth_model, [parameters], [batch_for(truth_model, rows, rng, indices) for _ in range(batches)], rng
-    )
+    probes = make_probes(truth_model, [parameters], [batch_for(truth_model, rows, rng, indices) for _ in range(batches)], rng)
     truth = NumpyTwin(truth_model, parameters, SGD(), "float128")
     twins = {backend.name: {dtype: backend.mirror(model, parameters, SGD(), dtype) for dtype in DTYPES}}
     found, _ = compare_gradients(truth_model, probes, truth, twins)
@@ -72,7 +71,7 @@ def random_networks(draw):
     widths = draw(st.lists(st.integers(1, 6), min_size=2, max_size=4))
     activations = st.sampled_from(sorted(ACTIVATIONS))
     layers = []
-    for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(widths):
         layers.append(Dense(fan_in, fan_out, he_normal(), normal(0.3), bias=draw(st.booleans())))
         layers.append(ACTIVATIONS[draw(activations)])
     loss, indices = draw(st.sampled_from(LOSS_CASES))
@@ -125,9 +124,7 @@ def with_dense_mistake(model, mistake):
 
 
 def with_activation_mistake(model, name, derivative_rule):
-    layers = [
-        replace(layer, derivative_rule=derivative_rule) if layer.name == name else layer for layer in model.layers
-    ]
+    layers = [replace(layer, derivative_rule=derivative_rule) if layer.name == name else layer for layer in model.layers]
     return replace(model, layers=tuple(layers))
 
 
@@ -154,9 +151,7 @@ def _sigmoid_of_input(z, a, da, dz, work):
 
 GRADIENT_MISTAKES = {
     "sign": lambda model: with_dense_mistake(model, "sign"),
-    "missing 1/N": lambda model: replace(
-        model, loss=_mistaken_loss(lambda dz, z: np.multiply(dz, len(z), out=dz))(model.loss)
-    ),
+    "missing 1/N": lambda model: replace(model, loss=_mistaken_loss(lambda dz, z: np.multiply(dz, len(z), out=dz))(model.loss)),
     "transposed kernel gradient": lambda model: with_dense_mistake(model, "transposed"),
     "bias not summed": lambda model: with_dense_mistake(model, "bias not summed"),
     "bias averaged": lambda model: with_dense_mistake(model, "bias averaged"),

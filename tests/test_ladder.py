@@ -74,7 +74,7 @@ def test_a_sum_is_rounding_and_a_sum_that_forgets_a_term_is_not(seed):
 
 def test_bad_ladders_are_refused():
     for errors in ({}, {"float16": 0.1}, {"float32": -1.0}):
-        with pytest.raises(ValueError, match="ladder|negative"):
+        with pytest.raises(ValueError, match=r"ladder|negative"):
             judge(errors)
 
 

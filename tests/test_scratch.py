@@ -194,7 +194,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="empty"):
         Dense(0, 3)
     for bad in (lambda: Adam(beta_1=1.0), lambda: Adam(epsilon=-1), lambda: SGD(momentum=1.5), lambda: Adam(convention="jax")):
-        with pytest.raises(ValueError, match="adam|sgd"):
+        with pytest.raises(ValueError, match=r"adam|sgd"):
             bad()
     with pytest.raises(ValueError, match="nothing to look ahead"):
         SGD(nesterov=True)
