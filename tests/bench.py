@@ -157,7 +157,6 @@ def jax_steps(widths: tuple[int, ...], batch: int, images: Any, labels: Any) -> 
 
 def keras_epochs(widths: tuple[int, ...], batch: int, images: Any, labels: Any) -> Callable[[], None]:
     """`Model.fit` over all rows, one epoch per call."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
 
     layers = [keras.layers.Dense(units, activation="relu") for units in widths[1:-1]]
@@ -189,15 +188,14 @@ CONTENDERS: dict[str, tuple[Any, bool]] = {
 """Maker of a callable by contender, and whether a call is a whole epoch."""
 
 
-def measure(threads: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds per step by network and contender, one number per round, all contenders taking turns."""
+def measure(threads: int) -> dict[str, Any]:
+    """NumPy's BLAS, and seconds per step by network and contender: one number per round, all contenders taking turns."""
+    import numpy as np
     import threadpoolctl
 
-    import scratch  # loads NumPy, whose BLAS the limit below must reach
-
-    _ = scratch
-    threadpoolctl.threadpool_limits(threads)
-    results: dict[str, dict[str, list[float]]] = {}
+    blas = next(library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas")
+    kernel = f"NumPy {np.__version__}, {blas['internal_api']} {blas['version']}, kernel {blas.get('architecture', 'unknown')}"
+    results: dict[str, Any] = {"kernel": kernel}
     for network, (widths, batch) in NETWORKS.items():
         images, labels = make_data(widths)
         calls: dict[str, tuple[Callable[[], None], int]] = {}
@@ -225,16 +223,22 @@ def measure(threads: int) -> dict[str, dict[str, list[float]]]:
     return results
 
 
-def limited(threads: int) -> dict[str, dict[str, list[float]]]:
-    """`measure` in a process in which every framework starts with that many threads."""
+def limited(threads: int) -> dict[str, Any]:
+    """`measure` in a process in which every framework starts with that many threads.
+
+    Two variables that slow a current OpenBLAS on some machines are left out of its environment.
+    """
     environment = {key: value for key, value in os.environ.items() if key not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         environment[variable] = str(threads)
     if threads == 1:
         environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     command = [sys.executable, "-m", "tests.bench", "--threads", str(threads)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
-    found: dict[str, dict[str, list[float]]] = json.loads(done.stdout.splitlines()[-1])
+    environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -275,19 +279,14 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(table, indent=1))
         return
+    print(runs[1]["kernel"])
     for network in NETWORKS:
         print(f"\n{network}, Adam, float32: time of a step in units of scratch's")
         for row in table:
             if row["network"] == network:
-                goal = (
-                    ""
-                    if row["goal"] is None
-                    else f"   goal {row['goal']:g}: {'met' if row['ratio'] >= row['goal'] else 'missed'}"
-                )
-                plural = "s" if row["threads"] > 1 else " "
-                print(
-                    f"  {row['contender']:<28}{row['ratio']:7.2f}   {row['microseconds']:9.0f} µs, {row['threads']} thread{plural}{goal}"
-                )
+                told = f"{row['ratio']:7.2f}   {row['microseconds']:7.0f} µs with {row['threads']} thread(s)"
+                goal = f"   goal {row['goal']:g}: {'met' if row['ratio'] >= row['goal'] else 'missed'}" if row["goal"] else ""
+                print(f"  {row['contender']:<28}{told}{goal}")
 
 
 if __name__ == "__main__":
