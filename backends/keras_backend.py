@@ -20,23 +20,23 @@ from scratch.optimizers import SGD, Adam, Optimizer
 
 
 @contextlib.contextmanager
-def _no_new_home() -> Iterator[None]:
-    """Importing Keras writes a configuration file into ~/.keras. Where there is none yet, let it write elsewhere."""
-    if "KERAS_HOME" in os.environ or (Path.home() / ".keras").exists():
-        yield
-        return
+def _home_left_alone() -> Iterator[None]:
+    """Importing Keras writes a file into ~/.keras, and matplotlib, which it loads, its caches. Let new ones go elsewhere."""
+    homes = {"KERAS_HOME": Path.home() / ".keras", "MPLCONFIGDIR": Path.home() / ".config" / "matplotlib"}
+    missing = [variable for variable, home in homes.items() if variable not in os.environ and not home.exists()]
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["KERAS_HOME"] = folder
+        os.environ.update(dict.fromkeys(missing, folder))
         try:
             yield
         finally:
-            del os.environ["KERAS_HOME"]
+            for variable in missing:
+                del os.environ[variable]
 
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 try:
-    with silenced_stderr(), _no_new_home():
+    with silenced_stderr(), _home_left_alone():
         import keras
         import tensorflow as tf
 

@@ -60,7 +60,7 @@ def make_probes(
 def compare_gradients(
     model: Model, probes: Sequence[Probe], truth: NumpyTwin, twins: Mapping[str, Mapping[str, Twin]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows (backend, parameter, ladder) against the truth, and rows (backend, other, ladder) of backends in pairs.
+    """Rows (backend, parameter, ladder) against the truth, and rows (backend, other, parameter, ladder) in pairs.
 
     `twins` holds for every backend a twin per precision. The error at a rung is the largest over all probes, relative to
     the largest entry of the same parameter's true gradient.
@@ -78,34 +78,26 @@ def compare_gradients(
             }
         )
 
-    rows = []
-    for name, by_dtype in twins.items():
-        errors: dict[str, dict[str, float]] = {path: dict.fromkeys(by_dtype, 0.0) for path in model.shapes}
+    def largest(path: str, dtype: str, name: str, other: str | None) -> float:
+        """The largest error over all probes: of one backend against the truth, or against another backend."""
+        errors = []
         for reference, found in zip(true, computed, strict=True):
-            whole = magnitude(reference)
-            for dtype in by_dtype:
-                values = model.views(found[name, dtype])
-                for path, expected in model.views(reference).items():
-                    # A parameter that no row of the batch reaches has a zero gradient: measure it against the others.
-                    error = relative_error(values[path], expected, magnitude(expected) or whole)
-                    errors[path][dtype] = max(errors[path][dtype], error)
-        for path, by_rung in errors.items():
-            row = {"backend": name, "parameter": path, **as_row(judge(by_rung))}
-            if row["verdict"] == "wrong" and on_kink:
-                row |= {"verdict": "inconclusive", "reason": "an activation sits on a kink, where either side is right"}
-            rows.append(row)
+            expected = model.views(reference)[path]
+            # A parameter that no row of the batch reaches has a zero gradient: measure it against the others.
+            scale = magnitude(expected) or magnitude(reference)
+            against = expected if other is None else model.views(found[other, dtype])[path]
+            errors.append(relative_error(model.views(found[name, dtype])[path], against, scale))
+        return max(errors)
 
-    pairs = []
-    for one, other in combinations(twins, 2):
-        differences = {
-            dtype: max(
-                relative_error(found[one, dtype], found[other, dtype], magnitude(reference))
-                for reference, found in zip(true, computed, strict=True)
-            )
-            for dtype in twins[one]
-            if dtype in twins[other]
-        }
-        pairs.append({"backend": one, "other": other, **as_row(judge(differences))})
+    def row(path: str, name: str, other: str | None = None) -> dict[str, Any]:
+        shared = [dtype for dtype in twins[name] if other is None or dtype in twins[other]]
+        ladder = as_row(judge({dtype: largest(path, dtype, name, other) for dtype in shared}))
+        if ladder["verdict"] == "wrong" and on_kink:
+            ladder |= {"verdict": "inconclusive", "reason": "an activation sits on a kink, where either side is right"}
+        return {"backend": name, **({"other": other} if other else {}), "parameter": path, **ladder}
+
+    rows = [row(path, name) for name in twins for path in model.shapes]
+    pairs = [row(path, one, other) for one, other in combinations(twins, 2) for path in model.shapes]
     return rows, pairs
 
 

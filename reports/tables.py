@@ -86,9 +86,12 @@ def _pairs(result: Comparison) -> Table:
     return Table(
         "pairs",
         "Gradients in pairs",
-        "Difference of two backends' gradients, relative to the largest entry of the whole gradient.",
-        ("backend", "other", *_LADDER),
-        [(result.backends[row["backend"]], result.backends[row["other"]], *_ladder(row)) for row in result.table("pairs")],
+        "Difference of two backends' gradients of a parameter, relative to the largest entry of the true one.",
+        ("backend", "other", "parameter", *_LADDER),
+        [
+            (result.backends[row["backend"]], result.backends[row["other"]], row["parameter"], *_ladder(row))
+            for row in result.table("pairs")
+        ],
     )
 
 

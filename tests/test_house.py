@@ -1,6 +1,7 @@
 """The house: which way imports point, what stays unloaded, and what the front door says about strangers."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,15 @@ except SystemExit as done:
     done = run(code)
     assert done.returncode == 0, done.stderr
     assert "compare" in done.stdout
+
+
+def test_loading_the_backends_writes_nothing_into_the_home_and_nothing_on_the_terminal(tmp_path):
+    code = "from backends import load_backend; [load_backend(name) for name in ('numpy', 'torch', 'keras')]"
+    environment = {key: value for key, value in os.environ.items() if key not in ("KERAS_HOME", "MPLCONFIGDIR")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment | {"HOME": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_public_names_are_there():
