@@ -102,8 +102,10 @@ def compare(
         "classes": data.classes,
     }
     try:
-        for stage in (study.gradients, study.optimizers, study.training):
-            stage(result)
+        # What is not finite is told by the verdicts.
+        with np.errstate(all="ignore"):
+            for stage in (study.gradients, study.optimizers, study.training):
+                stage(result)
     except KeyboardInterrupt:
         result.interrupted = True
     return result
@@ -132,7 +134,8 @@ class _Study:
         self.recipe, self.data, self.backends, self.progress = recipe, data, backends, progress
         self.model = recipe.model(data.train_images.shape[1], data.classes)
         self.one_hot = recipe.one_hot(self.model)
-        self.initial = self.model.initialize(np.random.default_rng(recipe.training.seed))
+        with np.errstate(over="ignore"):
+            self.initial = self.model.initialize(np.random.default_rng(recipe.training.seed))
         self.rng = np.random.default_rng((recipe.training.seed, 1))
         settings = recipe.training
         self.order = list(batch_order(len(data.train_labels), settings.batch_size, settings.epochs, settings.seed))
@@ -161,9 +164,14 @@ class _Study:
         """At the initial parameters and after some training, with the loss and with a random cotangent."""
         recorded = [self.batch(index) for index in range(min(RECORDED_STEPS, len(self.order)))]
         self.recording, trained = record(self.model, self.initial, recorded, self.recipe.build_optimizer("paper"))
+        if not len(self.recording.gradients):
+            raise CompareError(
+                "the first step of training already gives numbers that are not finite in float32. "
+                "Choose smaller initial parameters, a smaller learning rate, or an epsilon above 0."
+            )
         rows = max(2, int(FLOAT128_BUDGET / (4 * 3 * max(self.model.multiply_adds, 1))))
         batches = [self.batch(0, rows), self.batch(len(self.order) - 1, rows)]
-        points = [self.initial, trained.astype(np.float32).astype(np.float64)]
+        points = [self.initial, trained]
         probes = make_probes(self.model, points, batches, self.rng)
         twins = {name: {dtype: self._twin(backend, dtype) for dtype in DTYPES} for name, backend in self.backends.items()}
         truth = NumpyTwin(self.model, self.initial, self.recipe.build_optimizer("paper"), "float128")

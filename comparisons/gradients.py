@@ -14,12 +14,17 @@ import numpy as np
 from backends import float128
 from backends.interface import Twin
 from backends.numpy_backend import NumpyTwin, as_dtype
-from comparisons.ladder import as_row, judge, magnitude, relative_error
+from comparisons.ladder import UNIT_ROUNDOFF, as_row, judge, largest, magnitude, relative_error
 from scratch.arrays import Array, Scalar
 from scratch.model import Model
 
 STEP = 1e-11
 """Step h of a central difference in float128. Its error is h^2 f'''/6 + u |f| / h, about 1e-22 for functions near 1."""
+
+VANISHING = UNIT_ROUNDOFF["float32"]
+"""A parameter whose gradient is smaller than this share of the whole gradient's largest entry is measured against the latter.
+Behind a saturated unit the gradient is a difference of nearly equal numbers, 1 - a^2 with a near 1: its absolute error is u
+times the gradient before that factor, however small the result. A mistake stays visible down to the ladder's own limit."""
 
 KINK = 2.0**-40
 """A pre-activation nearer to a kink than this, relative to the largest one, may fall on either side in float64:
@@ -63,7 +68,7 @@ def compare_gradients(
     """Rows (backend, parameter, ladder) against the truth, and rows (backend, other, parameter, ladder) in pairs.
 
     `twins` holds for every backend a twin per precision. The error at a rung is the largest over all probes, relative to
-    the largest entry of the same parameter's true gradient.
+    the largest entry of the same parameter's true gradient, or of the whole one where that vanishes beside it.
     """
     on_kink = False
     true, computed = [], []
@@ -78,20 +83,21 @@ def compare_gradients(
             }
         )
 
-    def largest(path: str, dtype: str, name: str, other: str | None) -> float:
+    def error(path: str, dtype: str, name: str, other: str | None) -> float:
         """The largest error over all probes: of one backend against the truth, or against another backend."""
         errors = []
         for reference, found in zip(true, computed, strict=True):
             expected = model.views(reference)[path]
-            # A parameter that no row of the batch reaches has a zero gradient: measure it against the others.
-            scale = magnitude(expected) or magnitude(reference)
+            scale, whole = magnitude(expected), magnitude(reference)
+            if scale < VANISHING * whole:
+                scale = whole
             against = expected if other is None else model.views(found[other, dtype])[path]
             errors.append(relative_error(model.views(found[name, dtype])[path], against, scale))
-        return max(errors)
+        return largest(errors)
 
     def row(path: str, name: str, other: str | None = None) -> dict[str, Any]:
         shared = [dtype for dtype in twins[name] if other is None or dtype in twins[other]]
-        ladder = as_row(judge({dtype: largest(path, dtype, name, other) for dtype in shared}))
+        ladder = as_row(judge({dtype: error(path, dtype, name, other) for dtype in shared}))
         if ladder["verdict"] == "wrong" and on_kink:
             ladder |= {"verdict": "inconclusive", "reason": "an activation sits on a kink, where either side is right"}
         return {"backend": name, **({"other": other} if other else {}), "parameter": path, **ladder}

@@ -27,7 +27,7 @@ What it can see
     The finest pair of rungs decides, since a mistake shows most where rounding is least.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,13 +63,15 @@ def judge(errors: Mapping[str, float], *, reference_error: float = 0.0) -> Ladde
     """The verdict on relative errors by precision ("float32", "float64", "float128").
 
     `reference_error` is the relative error of the reference itself: no rung can be nearer to the truth than that.
-    An error that is not finite says that the result was not, where the reference is.
+    An infinite error says that the result is not finite where the reference is; NaN that the reference itself is not.
     Raises ValueError for an empty ladder, an unknown precision or a negative error.
     """
     if not errors or not set(errors) <= set(UNIT_ROUNDOFF):
         raise ValueError(f"a ladder needs errors at one or more of {', '.join(UNIT_ROUNDOFF)}, not {list(errors)}.")
     if any(error < 0 for error in errors.values()):
         raise ValueError(f"a relative error cannot be negative: {dict(errors)}.")
+    if any(np.isnan(error) for error in errors.values()):
+        return Ladder(errors, "inconclusive", reason="the reference itself is not finite")
     if all(error == 0 for error in errors.values()):
         return Ladder(errors, "exact")
     finite = {name: errors[name] for name in UNIT_ROUNDOFF if name in errors and np.isfinite(errors[name])}
@@ -97,6 +99,11 @@ def judge(errors: Mapping[str, float], *, reference_error: float = 0.0) -> Ladde
     return Ladder(errors, "rounding", finest)
 
 
+def largest(errors: Iterable[float]) -> float:
+    """The largest of several errors; NaN if one of them is, which Python's max would lose."""
+    return float(np.max(list(errors)))
+
+
 def worst(verdicts: list[Verdict]) -> Verdict:
     """The most severe of several verdicts; `inconclusive` where there is none."""
     return max(verdicts, key=SEVERITY.index, default="inconclusive")
@@ -105,8 +112,11 @@ def worst(verdicts: list[Verdict]) -> Verdict:
 def relative_error(values: Array, reference: Array, scale: float | None = None) -> float:
     """Largest |values - reference|, relative to the largest |reference| or to `scale`.
 
-    0 where every value is the reference rounded to the values' own precision; infinite where a value is not finite.
+    0 where every value is the reference rounded to the values' own precision; infinite where a value is not finite; NaN
+    where the reference is not.
     """
+    if not np.isfinite(reference).all():
+        return float("nan")
     if values.size == 0 or np.array_equal(values, np.asarray(reference, dtype=values.dtype)):
         return 0.0
     if not np.isfinite(values).all():

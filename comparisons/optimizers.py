@@ -4,6 +4,7 @@ Beside the verdict in the right convention stands the one in the wrong conventio
 the ladder confirms it: with all of them repaired the difference is rounding.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,14 +32,24 @@ class Recording:
 def record(
     model: Model, parameters: Array, batches: Sequence[tuple[Array, Array]], optimizer: Optimizer
 ) -> tuple[Recording, Array]:
-    """Train the scratch model in float64 over the batches; returns the recording and the final parameters."""
+    """Train the scratch model in float64 over the batches; returns the recording and the final parameters.
+
+    Training that diverges is recorded as far as all numbers are finite in float32, which may be no step at all.
+    """
     twin = NumpyTwin(model, parameters, optimizer, "float64")
-    gradients = np.empty((len(batches), model.size), dtype=np.float32)
-    for step, (x, y) in enumerate(batches):
-        _, pullback = twin.loss_and_gradients(x, y)
-        gradients[step] = pullback.gradients
-        twin.apply_gradients(gradients[step])
-    return Recording(parameters, gradients), twin.parameters()
+    gradients: list[Array] = []
+    trained = parameters
+    for x, y in batches:
+        gradient = twin.loss_and_gradients(x, y)[1].gradients.astype(np.float32)
+        if not np.isfinite(gradient).all():
+            break
+        twin.apply_gradients(gradient)
+        after = twin.parameters().astype(np.float32).astype(np.float64)
+        if not np.isfinite(after).all():
+            break
+        gradients.append(gradient)
+        trained = after
+    return Recording(parameters, np.array(gradients, dtype=np.float32).reshape(-1, model.size)), trained
 
 
 def replay(twin: Twin, recording: Recording) -> Array:
@@ -52,8 +63,13 @@ def replay(twin: Twin, recording: Recording) -> Array:
 
 
 def trajectory_error(trajectory: Array, reference: Array) -> float:
-    """Largest parameter difference of any step, relative to the largest parameter of that step's reference."""
-    return max(relative_error(values, true) for values, true in zip(trajectory, reference, strict=True))
+    """Largest parameter difference of any step, relative to the largest parameter of that step's reference.
+
+    Judged is as far as the reference is finite.
+    """
+    errors = [relative_error(values, true) for values, true in zip(trajectory, reference, strict=True)]
+    finite = list(itertools.takewhile(lambda error: not np.isnan(error), errors))
+    return max(finite, default=float("nan"))
 
 
 def update_ulps(twin: Twin, scratch: NumpyTwin, recording: Recording) -> float:

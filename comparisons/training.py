@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from scratch.arrays import Array
 LINEAR = 2.0**-8
 """Up to this relative difference in the coarser precision, two trajectories count as neighbours: the effect of rounding is
 still proportional to it. Beyond, training is chaotic and the size of a difference says nothing about its origin."""
+
+WRONG_SLOPE = 0.25
+"""For trajectories; see `judge_trajectory`."""
 
 
 def batch_order(rows: int, batch_size: int, epochs: int, seed: int) -> Iterator[tuple[int, Array]]:
@@ -115,6 +118,8 @@ def _distance(values: Array, reference: Array) -> float:
 def judge_trajectory(errors: Mapping[str, Sequence[float]]) -> tuple[Ladder, int]:
     """The verdict on relative differences per step at two or more precisions, and on how many steps it rests.
 
+    Training amplifies single roundings, Adam those of a gradient near zero by up to eta / epsilon, 1e5 = 2^17 by default; so a
+    step counts as `wrong` only below a slope of 1/4, which leaves 2^22 to that, and as `inconclusive` up to 3/4.
     Judged is every step up to and with the first at which the coarsest precision leaves the linear regime. The most severe
     verdict counts, at the first step that has it; where all is well the last step stands for all, since errors grow.
     A difference is NaN where the reference itself is not finite: training has diverged, and nothing more is judged.
@@ -124,7 +129,11 @@ def judge_trajectory(errors: Mapping[str, Sequence[float]]) -> tuple[Ladder, int
         at = dict(zip(errors, values, strict=True))
         if any(np.isnan(value) for value in values):
             break
-        judged.append(judge(at))
+        ladder = judge(at)
+        if ladder.verdict == "wrong" and ladder.slope is not None and ladder.slope > WRONG_SLOPE:
+            reason = f"slope {ladder.slope:.2f} is neither rounding, even amplified, nor a mistake"
+            ladder = replace(ladder, verdict="inconclusive", reason=reason)
+        judged.append(ladder)
         # Rounding errors are largest on the coarsest rung; a mistake may be as large on any.
         if max(values) > LINEAR:
             break

@@ -230,30 +230,39 @@ class Adam:
         dtype = state.parameters.dtype
         real = scalar_type(dtype)
         first, root = self.bias_corrections(state.step, dtype)
-        eta, epsilon, beta_2 = real(self.learning_rate), real(self.epsilon), real(self.beta_2)
-        one_minus_beta_1, one_minus_beta_2 = 1 - real(self.beta_1), 1 - beta_2
+        eta, epsilon, beta_1, beta_2 = (real(x) for x in (self.learning_rate, self.epsilon, self.beta_1, self.beta_2))
+        one_minus_beta_1, one_minus_beta_2 = 1 - beta_1, 1 - beta_2
         hat = self.effective_choices.epsilon_hat
         literal = self.convention == "torch" and not hat
         alpha = eta / first if literal else type(first)(eta) * root / first
         if not (hat or literal):
             epsilon = epsilon * root
         for p, g, m, v, s, t in state.chunks:
-            np.subtract(g, m, out=t)
-            np.multiply(t, one_minus_beta_1, out=t)
-            np.add(m, t, out=m)
-            if literal:
-                np.multiply(g, one_minus_beta_2, out=t)
-                np.multiply(t, g, out=t)
-                np.multiply(v, beta_2, out=v)
-                np.add(v, t, out=v)
-                np.sqrt(v, out=t)
-                np.divide(t, root, out=t)
+            if self.convention == "paper":
+                np.multiply(g, one_minus_beta_1, out=t)
+                np.multiply(m, beta_1, out=m)
+                np.add(m, t, out=m)
             else:
+                # Both frameworks interpolate, PyTorch from the nearer end.
+                np.subtract(g, m, out=t)
+                if self.convention == "torch" and self.beta_1 <= 0.5:
+                    np.multiply(t, beta_1, out=t)
+                    np.subtract(g, t, out=m)
+                else:
+                    np.multiply(t, one_minus_beta_1, out=t)
+                    np.add(m, t, out=m)
+            if self.convention == "keras":
                 np.square(g, out=t)
                 np.subtract(t, v, out=t)
                 np.multiply(t, one_minus_beta_2, out=t)
-                np.add(v, t, out=v)
-                np.sqrt(v, out=t)
+            else:
+                np.multiply(g, one_minus_beta_2, out=t)
+                np.multiply(t, g, out=t)
+                np.multiply(v, beta_2, out=v)
+            np.add(v, t, out=v)
+            np.sqrt(v, out=t)
+            if literal:
+                np.divide(t, root, out=t)
             np.add(t, epsilon, out=t)
             np.multiply(m, alpha, out=s)
             np.divide(s, t, out=s)

@@ -4,11 +4,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 from comparisons.compare import compare
 from reports.results import prepare, write_report
-from tests.test_page import CHROMIUM
+from tests.test_page import CHROMIUM, chromium
 
 FOLDER = Path(__file__).resolve().parent.parent / "reports" / "gallery" / "compare"
 
@@ -20,8 +18,7 @@ def main() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     prepare(FOLDER)
     page = write_report(compare(), FOLDER)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         for width in (1600, 400):
             tab = browser.new_page(viewport={"width": width, "height": 900})
             tab.goto(page.as_uri())
@@ -31,7 +28,6 @@ def main() -> None:
             if width == 1600:
                 for plot in ("ladder", "steps"):
                     tab.locator(f"[data-plot={plot}]").screenshot(path=FOLDER / f"{plot}.png")
-        browser.close()
     print(f"The sample is in {FOLDER}")
 
 

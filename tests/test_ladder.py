@@ -25,7 +25,8 @@ CASES = {
     "one rung": ({"float64": 1e-16}, "inconclusive"),
     "overflow in float32": ({"float32": float("inf"), "float64": 1e-16}, "inconclusive"),
     "overflow in float32, two rungs left": ({"float32": np.inf, "float64": 1e-16, "float128": 1e-33}, "rounding"),
-    "never finite": ({"float32": float("inf"), "float64": float("nan")}, "wrong"),
+    "never finite": ({"float32": float("inf"), "float64": float("inf")}, "wrong"),
+    "nor is the reference": ({"float32": 1e-7, "float64": float("nan")}, "inconclusive"),
 }
 
 
@@ -89,5 +90,6 @@ def test_relative_error():
     assert relative_error(reference.astype(np.float32), reference) == 0
     assert relative_error(np.array([1.0, 2.5]), reference) == 0.25
     assert relative_error(np.array([1.0, np.nan]), reference) == np.inf
+    assert np.isnan(relative_error(reference, np.array([1.0, np.inf])))
     assert relative_error(np.zeros(0), np.zeros(0)) == 0
     assert relative_error(np.array([1e-3]), np.zeros(1), scale=0.5) == 2e-3

@@ -75,6 +75,16 @@ def test_a_cause_counts_only_if_it_explains_everything(recording):
     assert [cause["choice"] for cause in find_causes(Adam(), only_epsilon, against(only_epsilon))] == ["epsilon_hat"]
 
 
+@pytest.mark.parametrize(("beta_1", "beta_2"), [(0.0, 0.999), (0.5, 0.9), (0.9, 0.0), (0.0, 0.0)])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_betas_of_every_size(name, beta_1, beta_2, backends, recording):
+    """Small betas: an interpolation from the far end would lose the digits of a gradient that follows a large one."""
+    model, recorded = recording
+    optimizers = {convention: Adam(0.001, beta_1, beta_2, 1e-8, convention) for convention in CONVENTIONS}
+    row, _ = compare_optimizer(backends[name], optimizers, backends[name].convention or "paper", Replays(model, recorded))
+    assert row["verdict"] in ("exact", "rounding"), row
+
+
 @pytest.mark.parametrize("mistake", OPTIMIZER_MISTAKES)
 def test_planted_mistakes(mistake, recording):
     model, recorded = recording

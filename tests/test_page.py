@@ -1,7 +1,10 @@
 """The page in a real browser: headless Chromium, offline, narrow and wide."""
 
+import os
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -28,15 +31,23 @@ def page(result, tmp_path_factory):
     return write_report(named, folder)
 
 
-@pytest.fixture(scope="module")
-def browser():
+@contextmanager
+def chromium():
+    """Headless Chromium, whose own files go to a home that is deleted afterwards."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with TemporaryDirectory(ignore_cleanup_errors=True) as home, sync_playwright() as playwright:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")} | {"HOME": home}
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments, env=environment)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
 
 
 def opened(browser, page, width):
