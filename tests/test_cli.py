@@ -168,6 +168,27 @@ main()
     assert "PyTorch cannot be imported" in results["skipped"]["torch"]
 
 
+DIVERGING = {
+    "training diverges": ("optimizer", 'name = "sgd"\nlearning_rate = 1e6', 0, "inconclusive"),
+    "nothing to begin with": ("network", 'initializer = { name = "normal", standard_deviation = 1e39 }', 2, None),
+}
+
+
+@pytest.mark.parametrize("case", DIVERGING)
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_are_not_finite_are_not_called_wrong(case, tmp_path):
+    table, entries, code, verdict = DIVERGING[case]
+    recipe = tmp_path / "diverging.toml"
+    loss = '[loss]\nname = "mean_squared_error"\n'
+    recipe.write_text(f'[data]\nname = "digits"\n{loss}[{table}]\n{entries}\n[training]\nepochs = 1\nbatch_size = 100\n')
+    done = invoke("compare", recipe, "--backends", "numpy,torch", "--out", tmp_path, "--json")
+    assert done.exit_code == code, done.output
+    if verdict is None:
+        assert "not finite in float32" in done.stderr
+    else:
+        assert json.loads(done.stdout)["verdict"] == verdict
+
+
 def test_nothing_left_to_compare():
     with pytest.raises(CompareError, match="no backend is left"):
         compare(backends=[], overrides={"data": {"name": "digits"}})

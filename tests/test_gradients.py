@@ -13,7 +13,16 @@ from comparisons.ladder import judge, relative_error
 from scratch import ACTIVATIONS, LOSSES, SGD, Dense, Model
 from scratch.initializers import he_normal, normal
 from tests.conftest import BACKENDS, DTYPES
-from tests.networks import GRADIENT_MISTAKES, LOSS_CASES, batch_for, ladder_rows, loss_id, network, random_networks
+from tests.networks import (
+    GRADIENT_MISTAKES,
+    LOSS_CASES,
+    batch_for,
+    ladder_rows,
+    loss_id,
+    network,
+    random_networks,
+    with_activation_mistake,
+)
 
 RIGHT = ("exact", "rounding")
 ADAPTERS = {"torch": "backends.torch_backend", "keras": "backends.keras_backend"}
@@ -167,6 +176,25 @@ def test_all_ones_would_hide_what_a_random_cotangent_shows(rng):
     )
     assert hidden < 1e-15
     assert shown > 0.1
+
+
+@pytest.mark.parametrize("size", [20.0, 60.0])
+def test_gradients_behind_saturated_units_are_not_called_wrong_and_a_mistake_there_is(size, rng):
+    """1 - a^2 with a near 1 keeps no digit of its own: the gradient before that factor is the measure."""
+    model = network((5, 4, 4, 3), "tanh")
+    parameters = model.initialize(rng)
+    model.views(parameters)["dense_1.bias"][...] = size  # 1 - tanh(20)^2 is 2e-17, 1 - tanh(60)^2 is 3e-52
+    model.views(parameters)["dense_2.kernel"][...] = 1e-3
+    probes = make_probes(model, [parameters], [batch_for(model, 6, rng) for _ in range(2)], rng)
+    truth = NumpyTwin(model, parameters, SGD(), "float128")
+
+    def verdicts(mistaken):
+        twins = {"numpy": {dtype: NumpyTwin(mistaken, parameters, SGD(), dtype) for dtype in DTYPES}}
+        return {row["parameter"]: row["verdict"] for row in compare_gradients(model, probes, truth, twins)[0]}
+
+    assert "wrong" not in verdicts(model).values()
+    no_factor = with_activation_mistake(model, "tanh", lambda z, a, da, dz, work: np.copyto(dz, da))
+    assert verdicts(no_factor)["dense_1.kernel"] == "wrong"
 
 
 def test_a_kink_that_is_hit_is_inconclusive_and_not_wrong(rng):
