@@ -41,6 +41,7 @@ try:
         import tensorflow as tf
 
         tf.zeros(1)  # starts the devices, which print as well
+    tf.get_logger().setLevel("ERROR")  # advice on retracing, which a partial last batch provokes
 except ImportError as error:
     raise BackendUnavailable(
         f"Keras on TensorFlow cannot be imported ({error}). Install it: pip install 'backproof[tensorflow]'"

@@ -1,6 +1,9 @@
 """The command line: `backproof compare` and `backproof doctor`."""
 
+import io
 import json
+import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -23,7 +26,18 @@ EXIT_RIGHT, EXIT_WRONG, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 def main() -> None:
     """Entry point of the `backproof` command."""
-    app()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode shows ? instead of the symbols
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except MemoryError:
+        print("backproof: there is not enough memory for this. Choose a smaller network or a smaller batch.", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except Exception:
+        traceback.print_exc()
+        print("backproof: this is a mistake of ours. Please report it with the lines above.", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
 
 
 def _version(asked: bool) -> None:
@@ -104,13 +118,19 @@ def compare(
                 overrides=overrides,
                 progress=progress,
             )
-        folder = str(data_dir.resolve()) if data_dir else None
-        page = write_report(result, out, folder)
     except (RecipeError, DataError, CompareError, ReportError) as error:
         _fail(messages, str(error))
     except KeyboardInterrupt:
         messages.print("Stopped before anything was computed.")
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    folder = str(data_dir.resolve()) if data_dir else None
+    try:
+        page = write_report(result, out, folder)
+    except ReportError as error:
+        _fail(messages, str(error))
+    except KeyboardInterrupt:  # writing takes a second; what took minutes is not thrown away for it
+        result.interrupted = True
+        page = write_report(result, out, folder)
     for reason in result.skipped.values():
         messages.print(f"[yellow]Skipped:[/yellow] {_escape(reason)}")
     if as_json:

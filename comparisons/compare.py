@@ -23,6 +23,8 @@ DTYPES = ("float32", "float64")
 RECORDED_STEPS = 50
 FREE_STEPS = 50
 WARM_UP_STEPS = 5
+OPERATIONS = 60
+"""Operations per parameter and recorded step: the float128 runs of all formulas of all optimizers, some ten of each."""
 FLOAT128_BUDGET = 2e8
 """Multiply-adds in float128 that one stage may cost: about 15 seconds. Larger networks get fewer rows and steps."""
 
@@ -59,8 +61,8 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """The most severe verdict in the gradients, the optimizers and the training."""
-        tables = (self.gradients, self.optimizers, self.training)
+        """The most severe verdict in the float128 truth, the gradients, the optimizers and the training."""
+        tables = (self.truth, self.gradients, self.optimizers, self.training)
         return worst([verdict for table in tables if len(table) for verdict in table["verdict"]])
 
     def table(self, name: str) -> list[dict[str, Any]]:
@@ -86,7 +88,7 @@ def compare(
     `{"training": {"epochs": 1}}`. A backend that is not installed is skipped and named in the result. Ctrl-C ends the
     comparison early and keeps what is done. Raises RecipeError, DataError or CompareError with one clear sentence.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    recipe = load_recipe(recipe, overrides)
     data = load_dataset(recipe.data.name, data_dir)
     loaded, skipped = _load(backends)
     versions = {key: value for backend in loaded.values() for key, value in backend.versions().items()}
@@ -156,21 +158,22 @@ class _Study:
 
     def batch(self, index: int, rows: int | None = None) -> tuple[Array, Array]:
         """A training batch of the first epochs' order, in float64 numbers that are exact in float32."""
-        chosen = self.order[index % len(self.order)][1][:rows]
-        labels = targets(self.data.train_labels, self.data.classes, self.one_hot, "float64")
-        return self.data.train_images[chosen], labels[chosen]
+        chosen = self.order[index][1][:rows]
+        labels = targets(self.data.train_labels[chosen], self.data.classes, self.one_hot, "float64")
+        return self.data.train_images[chosen], labels
 
     def gradients(self, result: Comparison) -> None:
         """At the initial parameters and after some training, with the loss and with a random cotangent."""
-        recorded = [self.batch(index) for index in range(min(RECORDED_STEPS, len(self.order)))]
+        affordable = max(5, int(FLOAT128_BUDGET / (OPERATIONS * self.model.size)))
+        recorded = [self.batch(index) for index in range(min(RECORDED_STEPS, len(self.order), affordable))]
         self.recording, trained = record(self.model, self.initial, recorded, self.recipe.build_optimizer("paper"))
         if not len(self.recording.gradients):
             raise CompareError(
                 "the first step of training already gives numbers that are not finite in float32. "
                 "Choose smaller initial parameters, a smaller learning rate, or an epsilon above 0."
             )
-        rows = max(2, int(FLOAT128_BUDGET / (4 * 3 * max(self.model.multiply_adds, 1))))
-        batches = [self.batch(0, rows), self.batch(len(self.order) - 1, rows)]
+        rows = max(2, int(FLOAT128_BUDGET / (8 * 3 * max(self.model.multiply_adds, 1))))
+        batches = [self.batch(index, rows) for index in sorted({0, len(self.order) - 1})]
         points = [self.initial, trained]
         probes = make_probes(self.model, points, batches, self.rng)
         twins = {name: {dtype: self._twin(backend, dtype) for dtype in DTYPES} for name, backend in self.backends.items()}
@@ -179,8 +182,9 @@ class _Study:
         found, pairs = compare_gradients(self.model, probes, truth, twins)
         result.gradients, result.pairs = pd.DataFrame(found), pd.DataFrame(pairs)
         self.progress("gradients", 1, 2)
-        small = make_probes(self.model, [self.initial], [self.batch(0, min(rows, 8))], self.rng)[0]
-        result.truth = pd.DataFrame(check_truth(self.model, small, truth, self.rng))
+        few = make_probes(self.model, [self.initial], [self.batch(0, min(rows, 8))], self.rng)[0]
+        scratch = {dtype: self._scratch("paper", dtype) for dtype in DTYPES}
+        result.truth = pd.DataFrame(check_truth(self.model, few, truth, scratch, self.rng))
         self.progress("gradients", 2, 2)
 
     def optimizers(self, result: Comparison) -> None:
@@ -217,7 +221,7 @@ class _Study:
         self.progress("training", 0, total)
         try:
             for dtype in sorted(DTYPES, key=lambda name: name not in asked):
-                run = Run(dtype, lengths[dtype])
+                run = Run(dtype)
                 runs.append(run)
                 twins = {name: self._twin(backend, dtype) for name, backend in self.backends.items()}
                 scratch = {convention: self._scratch(convention, dtype) for convention in self.conventions.values()}
@@ -276,6 +280,7 @@ class _Study:
                     "backend": name,
                     "convention": convention,
                     **as_row(ladder),
+                    "reference": "float128" if self.backends[name].convention is None else "scratch",
                     "judged_steps": judged,
                     "steps": max((run.steps for run in full), default=0),
                     "max_parameter_difference": {run.dtype: float(np.max(run.differences[name], initial=0.0)) for run in full},

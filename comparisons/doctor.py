@@ -30,7 +30,7 @@ def examine() -> dict[str, Any]:
     truth = examine_float128()
     frameworks = [finding["works"] for name, finding in backends.items() if name != "numpy"]
     return {
-        "healthy": truth["works"] and backends["numpy"]["works"] and any(frameworks),
+        "healthy": truth["works"] and backends.get("numpy", {}).get("works", False) and any(frameworks),
         "versions": {"python": platform.python_version(), "platform": platform.platform(), **_versions()},
         "blas": [
             {
@@ -64,6 +64,8 @@ def _examine_backend(name: str) -> dict[str, Any]:
         backend = load_backend(name)
     except BackendUnavailable as error:
         return {"works": False, "note": str(error)}
+    except Exception as error:  # a broken installation fails in any way it likes, and this is where to hear of it
+        return {"works": False, "note": f"loading it failed: {type(error).__name__}: {error}"}
     rng = np.random.default_rng(0)
     model = Model(6, (Dense(6, 5), ACTIVATIONS["tanh"], Dense(5, 3)), softmax_cross_entropy())
     parameters = model.initialize(rng)

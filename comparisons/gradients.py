@@ -27,8 +27,8 @@ Behind a saturated unit the gradient is a difference of nearly equal numbers, 1 
 times the gradient before that factor, however small the result. A mistake stays visible down to the ladder's own limit."""
 
 KINK = 2.0**-40
-"""A pre-activation nearer to a kink than this, relative to the largest one, may fall on either side in float64:
-u_64 = 2^-53 times the condition number of the sums before it, 2^13 at most."""
+"""A row with a pre-activation nearer to a kink than this, relative to the largest one, is left out of a comparison: in float64
+it may fall on either side, where sums before it have cancelled by a factor of 2^13 or more, and both sides are right."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,23 @@ class Probe:
         y = self.y if self.y.ndim == 1 else as_dtype(self.y, dtype)
         return twin.loss_and_gradients(x, y)[1].gradients
 
+    def rows(self, chosen: Array) -> "Probe":
+        """The same point with those rows of the batch only."""
+        cotangent = None if self.cotangent is None else self.cotangent[chosen]
+        return Probe(self.parameters, self.x[chosen], self.y[chosen], cotangent)
+
+
+def away_from_kinks(probes: Sequence[Probe], truth: NumpyTwin) -> list[Probe]:
+    """The probes without the rows that sit on a kink, and without the probes of which no row is left."""
+    kept = []
+    for probe in probes:
+        truth.set_parameters(as_dtype(probe.parameters, "float128"))
+        truth.predict(as_dtype(probe.x, "float128"))
+        chosen = truth.workspace(len(probe.x)).kink_distances() >= KINK
+        if chosen.any():
+            kept.append(probe.rows(chosen))
+    return kept
+
 
 def make_probes(
     model: Model, points: Sequence[Array], batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
@@ -68,13 +85,13 @@ def compare_gradients(
     """Rows (backend, parameter, ladder) against the truth, and rows (backend, other, parameter, ladder) in pairs.
 
     `twins` holds for every backend a twin per precision. The error at a rung is the largest over all probes, relative to
-    the largest entry of the same parameter's true gradient, or of the whole one where that vanishes beside it.
+    the largest entry of the same parameter's true gradient, or of the whole one where that vanishes beside it. Rows of a
+    batch that sit on a kink are left out; where none other is left, they are compared, but nothing is called wrong.
     """
-    on_kink = False
+    away = away_from_kinks(probes, truth)
     true, computed = [], []
-    for probe in probes:
+    for probe in away or probes:
         true.append(probe.gradients(truth, "float128"))
-        on_kink |= truth.workspace(len(probe.x)).kink_distance() < KINK
         computed.append(
             {
                 (name, dtype): probe.gradients(twin, dtype)
@@ -88,18 +105,15 @@ def compare_gradients(
         errors = []
         for reference, found in zip(true, computed, strict=True):
             expected = model.views(reference)[path]
-            scale, whole = magnitude(expected), magnitude(reference)
-            if scale < VANISHING * whole:
-                scale = whole
             against = expected if other is None else model.views(found[other, dtype])[path]
-            errors.append(relative_error(model.views(found[name, dtype])[path], against, scale))
+            errors.append(relative_error(model.views(found[name, dtype])[path], against, _scale(expected, reference)))
         return largest(errors)
 
     def row(path: str, name: str, other: str | None = None) -> dict[str, Any]:
         shared = [dtype for dtype in twins[name] if other is None or dtype in twins[other]]
         ladder = as_row(judge({dtype: error(path, dtype, name, other) for dtype in shared}))
-        if ladder["verdict"] == "wrong" and on_kink:
-            ladder |= {"verdict": "inconclusive", "reason": "an activation sits on a kink, where either side is right"}
+        if ladder["verdict"] == "wrong" and not away:
+            ladder |= {"verdict": "inconclusive", "reason": "every row sits on a kink, where either side is right"}
         return {"backend": name, **({"other": other} if other else {}), "parameter": path, **ladder}
 
     rows = [row(path, name) for name in twins for path in model.shapes]
@@ -107,34 +121,60 @@ def compare_gradients(
     return rows, pairs
 
 
-def check_truth(model: Model, probe: Probe, truth: NumpyTwin, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """The float128 gradient against central differences of the float128 forward pass, per parameter.
+def _scale(gradient: Array, whole: Array) -> float:
+    """Against what a parameter's errors are measured: its largest entry, or the whole gradient's where that vanishes."""
+    own, all_of_it = magnitude(gradient), magnitude(whole)
+    return all_of_it if own < VANISHING * all_of_it else own
 
-    Checked are the gradient's largest entry, three random ones, and one random direction through all. Errors are relative
-    to the largest entry (the direction's to the gradient's norm, of which its slope is a random share).
+
+def check_truth(
+    model: Model, probe: Probe, truth: NumpyTwin, twins: Mapping[str, Twin], rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Scratch's gradients at all three precisions against central differences in float128, a ladder per parameter.
+
+    `twins` holds scratch's float32 and float64 twins. Checked are the gradient's largest entry and three random ones;
+    float128 is checked along one random direction through all entries as well. The differences' own error is measured, as
+    the change when their step is doubled plus the rounding u |f| / h: no rung can be nearer to the truth than that.
     """
-    gradient = model.views(probe.gradients(truth, "float128"))
+    probe = next(iter(away_from_kinks([probe], truth)), probe)
+    whole = probe.gradients(truth, "float128")
+    found = {dtype: model.views(probe.gradients(twin, dtype)) for dtype, twin in twins.items()}
     start = as_dtype(probe.parameters, "float128")
+    value = abs(float(loss_at(truth, probe, start)))
 
-    def slope(path: str, direction: Array) -> Scalar:
-        return central_difference(lambda point: loss_at(truth, probe, point), start, _along(model, path, direction))
+    def slope(path: str, direction: Array) -> tuple[Scalar, float]:
+        """The slope along a direction within one parameter, and its error."""
+        along = _along(model, path, direction)
+        once, twice = (
+            central_difference(lambda point: loss_at(truth, probe, point), start, along, h) for h in (STEP, 2 * STEP)
+        )
+        return once, abs(float(twice - once)) + float128.UNIT_ROUNDOFF * value / STEP
 
     rows = []
-    for path, expected in gradient.items():
-        scale = magnitude(expected) or 1.0
+    for path, expected in model.views(whole).items():
+        scale = _scale(expected, whole) or 1.0
         flat = expected.reshape(-1)
-        largest = int(np.argmax(np.abs(flat)))
-        entries = {largest, *(int(index) for index in rng.integers(0, flat.size, 3))}
-        error = 0.0
+        errors = dict.fromkeys([*twins, "float128"], 0.0)
+        reference_error = 0.0
+        entries = {int(np.argmax(np.abs(flat))), *(int(index) for index in rng.integers(0, flat.size, 3))}
         for index in entries:
             unit = np.zeros(expected.shape)
             unit.reshape(-1)[index] = 1
-            error = max(error, abs(float(slope(path, unit) - flat[index])) / scale)
+            true, uncertainty = slope(path, unit)
+            reference_error = max(reference_error, uncertainty / scale)
+            errors["float128"] = max(errors["float128"], abs(float(flat[index] - true)) / scale)
+            for dtype, views in found.items():
+                computed = float128.array(views[path].reshape(-1)[index : index + 1])[0]
+                errors[dtype] = max(errors[dtype], abs(float(computed - true)) / scale)
+        # Scaled by a power of two to a length of about one, so that the slope is a random share of the gradient's norm.
         direction = rng.choice([-1.0, 1.0], expected.shape) * 2.0 ** -np.ceil(np.log2(flat.size) / 2)
-        along = np.add.reduce(np.multiply(expected, direction), axis=None)
-        norm = float(np.sqrt(np.add.reduce(np.square(expected), axis=None))) or 1.0
-        error = max(error, abs(float(slope(path, direction) - along)) / norm)
-        rows.append({"parameter": path, "float128": error, "entries": len(entries), "directions": 1})
+        true, uncertainty = slope(path, direction)
+        norm = max(float(np.sqrt(np.add.reduce(np.square(expected), axis=None))), scale)
+        along = float(np.add.reduce(np.multiply(expected, direction), axis=None) - true)
+        reference_error = max(reference_error, uncertainty / norm)
+        errors["float128"] = max(errors["float128"], abs(along) / norm)
+        ladder = judge(errors, reference_error=reference_error)
+        rows.append({"parameter": path, **as_row(ladder), "reference_error": reference_error, "entries": len(entries)})
     return rows
 
 
@@ -148,10 +188,10 @@ def loss_at(truth: NumpyTwin, probe: Probe, parameters: Array) -> Scalar:
     return workspace.loss(probe.y if probe.y.ndim == 1 else as_dtype(probe.y, "float128"))
 
 
-def central_difference(function: Callable[[Array], Scalar], point: Array, direction: Array) -> Scalar:
+def central_difference(function: Callable[[Array], Scalar], point: Array, direction: Array, step: float = STEP) -> Scalar:
     """(f(p + h d) - f(p - h d)) / 2 h in float128."""
-    step = float128.array(STEP)[()] * direction
-    return (function(point + step) - function(point - step)) / (2 * float128.array(STEP)[()])
+    h = float128.array(step)[()]
+    return (function(point + h * direction) - function(point - h * direction)) / (2 * h)
 
 
 def _along(model: Model, path: str, direction: Array) -> Array:

@@ -117,10 +117,10 @@ def relative_error(values: Array, reference: Array, scale: float | None = None) 
     """
     if not np.isfinite(reference).all():
         return float("nan")
-    if values.size == 0 or np.array_equal(values, np.asarray(reference, dtype=values.dtype)):
-        return 0.0
     if not np.isfinite(values).all():
         return float("inf")
+    if values.size == 0 or np.array_equal(values, np.asarray(reference, dtype=values.dtype)):
+        return 0.0
     difference = float(np.abs(float128.array(values) - reference).max())
     return difference / (scale or magnitude(reference) or 1.0)
 

@@ -21,6 +21,7 @@ BUILT_IN = Path(__file__).parent / "recipes"
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam")
 DEFAULT_RATES = {"sgd": 0.01, "momentum": 0.01, "nesterov": 0.01, "adam": 0.001}
 
+LARGEST = 1e38
 Positive = Annotated[int, Field(ge=1)]
 
 
@@ -44,12 +45,13 @@ class NetworkTable(_Table):
     hidden: tuple[Positive, ...] = (16, 16)
     activation: Literal[tuple(ACTIVATIONS)] = "relu"  # type: ignore[valid-type]
     output: Literal[tuple(ACTIVATIONS)] = "linear"  # type: ignore[valid-type]
-    initializer: str | dict[str, str | float] = "he_normal"
+    initializer: Any = "he_normal"
+    """A name, or a table with a name and the initializer's own numbers."""
     bias: bool = True
 
     @field_validator("initializer")
     @classmethod
-    def _buildable(cls, value: str | dict[str, str | float]) -> str | dict[str, str | float]:
+    def _buildable(cls, value: Any) -> Any:
         build_initializer(value)
         return value
 
@@ -67,11 +69,11 @@ class OptimizerTable(_Table):
     """How it is minimised."""
 
     name: Literal[OPTIMIZERS] = "adam"  # type: ignore[valid-type]
-    learning_rate: Annotated[float, Field(ge=0)] | None = None
+    learning_rate: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
     beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    epsilon: Annotated[float, Field(ge=0)] = 1e-8
+    epsilon: Annotated[float, Field(ge=0, le=LARGEST)] = 1e-8
     convention: Literal[("matched", *CONVENTIONS)] = "matched"  # type: ignore[valid-type]
 
 
@@ -153,10 +155,19 @@ def build_optimizer(table: OptimizerTable, convention: Convention) -> SGD | Adam
     return SGD(rate, momentum, table.name == "nesterov", convention)
 
 
-def build_initializer(description: str | dict[str, Any]) -> Initializer:
+def build_initializer(description: Any) -> Initializer:
     """An initializer from its name, or from a table with its name and arguments; raises ValueError."""
-    table = {"name": description} if isinstance(description, str) else dict(description)
-    name = table.pop("name", None)
+    table = {"name": description} if isinstance(description, str) else description
+    if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+        raise ValueError(
+            f'it should be a name, or a table such as {{ name = "normal", standard_deviation = 0.1 }}, not {description}'
+        )
+    name = table["name"]
+    table = {key: value for key, value in table.items() if key != "name"}
+    for key, value in table.items():
+        # Draws are rounded to float32, so nothing beyond its range makes sense.
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
+            raise ValueError(f"{key} = {value} is not a number between {-LARGEST:.0e} and {LARGEST:.0e}")
     if name not in INITIALIZERS:
         raise ValueError(f'there is no initializer "{name}"{_nearest(str(name), list(INITIALIZERS))}')
     try:
@@ -170,11 +181,15 @@ def built_in_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
 
 
-def load_recipe(name_or_path: str | Path = "default", overrides: dict[str, dict[str, Any]] | None = None) -> Recipe:
+def load_recipe(name_or_path: str | Path | Recipe = "default", overrides: dict[str, dict[str, Any]] | None = None) -> Recipe:
     """Read a built-in recipe by name, or a TOML file by path; `overrides` replace entries of its tables.
+
+    A Recipe is taken as it is, but for the overrides.
 
     Raises RecipeError naming the file, the entry, the allowed values and the nearest right spelling.
     """
+    if isinstance(name_or_path, Recipe):
+        return _validated("recipe", name_or_path.model_dump(exclude_none=True), overrides)
     path = built_in_recipes().get(str(name_or_path), Path(name_or_path))
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -190,13 +205,17 @@ def load_recipe(name_or_path: str | Path = "default", overrides: dict[str, dict[
         raise RecipeError(f"{path}: it cannot be read as text ({error}). Give a TOML file in UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: it is not valid TOML: {error}.") from error
+    return _validated(path.name, content, overrides)
+
+
+def _validated(name: str, content: dict[str, Any], overrides: dict[str, dict[str, Any]] | None) -> Recipe:
     for table, entries in (overrides or {}).items():
         if isinstance(content.setdefault(table, {}), dict):
             content[table].update(entries)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(_explain(path.name, error)) from error
+        raise RecipeError(_explain(name, error)) from error
 
 
 def _explain(file: str, error: ValidationError) -> str:

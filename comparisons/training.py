@@ -38,8 +38,6 @@ class Run:
     """What training at one precision recorded, step by step and epoch by epoch, for every backend."""
 
     dtype: str
-    planned: int
-    """Steps asked for; the lists are shorter where the run was interrupted."""
     losses: dict[str, list[float]] = field(default_factory=dict)
     differences: dict[str, list[float]] = field(default_factory=dict)
     """Largest absolute parameter difference from scratch in the backend's convention, after every step."""
@@ -49,7 +47,7 @@ class Run:
     """Relative parameter error against the float128 run, for its first steps."""
     seconds: dict[str, list[float]] = field(default_factory=dict)
     accuracies: dict[str, list[float]] = field(default_factory=dict)
-    """Share of right answers on the test images, after every epoch."""
+    """Share of right answers on the test images, after every epoch; NaN where an output is not finite."""
 
     @property
     def steps(self) -> int:
@@ -71,7 +69,7 @@ def train(
 
     `scratch` and `truth` hold for every backend its reference: a scratch twin of the same precision, and the float128
     parameters after each of the first steps. The order of the backends rotates from step to step, so that timings are
-    interleaved; only the training step is timed, and the first ones of an epoch-long warm-up are left to the caller.
+    interleaved; only the training step is timed, and every one is recorded, those of the warm-up too.
     """
     dtype = run.dtype
     images = data.train_images.astype(dtype)
@@ -103,16 +101,18 @@ def train(
         last_of_epoch = step + 1 == len(order) or order[step + 1][0] != epoch
         if last_of_epoch:
             for name in names:
-                guesses = twins[name].predict(test_images).argmax(axis=1)
-                run.accuracies[name].append(float((guesses == data.test_labels).mean()))
+                output = twins[name].predict(test_images)
+                right = output.argmax(axis=1) == data.test_labels
+                run.accuracies[name].append(float(right.mean()) if np.isfinite(output).all() else float("nan"))
         advance()
 
 
 def _distance(values: Array, reference: Array) -> float:
-    """Largest absolute difference; NaN where the reference is not finite, infinite where only the values are not."""
-    if not np.isfinite(reference).all():
-        return float("nan")
-    return magnitude(values - reference) if np.isfinite(values).all() else float("inf")
+    """Largest absolute difference; NaN where neither side is finite, infinite where only one is."""
+    finite = np.isfinite(values).all(), np.isfinite(reference).all()
+    if all(finite):
+        return magnitude(values - reference)
+    return float("inf") if any(finite) else float("nan")
 
 
 def judge_trajectory(errors: Mapping[str, Sequence[float]]) -> tuple[Ladder, int]:

@@ -47,14 +47,10 @@ def _ladder(result: Comparison) -> Plot:
     figure.add_scatter(
         x=ends, y=ends, mode="lines", name="unit roundoff (slope 1)", line={"color": "#888", "dash": "dash"}, hoverinfo="skip"
     )
-    worst: dict[str, dict[str, float]] = {}
-    for row in result.table("gradients"):
-        errors = worst.setdefault(row["backend"], {})
-        for rung in rungs:
-            if row.get(rung) is not None:
-                errors[rung] = max(errors.get(rung, 0.0), row[rung])
-    for backend, errors in worst.items():
-        _add_rungs(figure, f"gradients, {result.backends[backend]}", errors, backend)
+    for backend, title in result.backends.items():
+        rows = [row for row in result.table("gradients") if row["backend"] == backend]
+        errors = {rung: max(row[rung] for row in rows) for rung in ("float32", "float64")}
+        _add_rungs(figure, f"gradients, {title}", errors, backend)
     for row in result.table("optimizers"):
         if row["mode"] == "teacher-forced" and row["optimizer"] == result.recipe.optimizer.name:
             errors = {rung: row[rung] for rung in rungs if row.get(rung) is not None}
@@ -68,8 +64,8 @@ def _ladder(result: Comparison) -> Plot:
             name = f"{row['optimizer']}, {result.backends[row['backend']]} held against {row['convention']}'s formula"
             _add_rungs(figure, name, errors, row["backend"], dash="dashdot", wrong=True)
     if len(result.truth):
-        truth = {"float128": float(result.truth["float128"].max())}
-        _add_rungs(figure, "float128 itself, against central differences", truth, "numpy")
+        truth = {rung: float(result.truth[rung].max()) for rung in rungs}
+        _add_rungs(figure, "gradients, NumPy, against central differences", truth, "numpy", dash="dash")
     ticks = [UNIT_ROUNDOFF[rung] for rung in rungs]
     figure.update_xaxes(
         type="log",
@@ -84,8 +80,8 @@ def _ladder(result: Comparison) -> Plot:
         "ladder",
         "The precision ladder",
         "Log-log plot of the relative error against the unit roundoff. Rounding falls along the dashed line of slope 1; a mistake "
-        "stays flat. Errors are those against float128; its own point on the right is against central differences, whose "
-        "own error ends at about 1e-22.",
+        "stays flat. Errors are those against float128; float128 itself is held against central differences, whose own "
+        "error ends its fall at about 1e-22. The tables below hold the same numbers.",
         figure,
     )
 
@@ -126,7 +122,7 @@ def _steps(result: Comparison) -> Plot:
         "steps",
         "Training, step by step",
         "Above, the loss of every batch. Below, on a logarithmic axis, the largest absolute difference of any parameter from scratch "
-        "in the backend's convention after every step; scratch itself has none.",
+        "in the backend's convention after every step; scratch itself has none. The numbers are in results.json.",
         figure,
     )
 
@@ -145,7 +141,12 @@ def _accuracy(result: Comparison) -> Plot:
     figure.update_xaxes(title="epoch", dtick=max(1, result.recipe.training.epochs // 10))
     figure.update_yaxes(title="accuracy on the test images, %")
     figure.update_layout(height=380)
-    return Plot("accuracy", "Accuracy", "Share of right answers on the test images after every epoch.", figure)
+    return Plot(
+        "accuracy",
+        "Accuracy",
+        "Share of right answers on the test images after every epoch. The numbers are in results.json.",
+        figure,
+    )
 
 
 def _times(result: Comparison) -> Plot:
@@ -167,7 +168,8 @@ def _times(result: Comparison) -> Plot:
         "times",
         "Time per step",
         "Median time of a training step in this run, all backends interleaved; batches are copied into each framework's tensors "
-        "within the step. Ratios tell more than times: other work on the machine slows all alike.",
+        "within the step. Ratios tell more than times: other work on the machine slows all alike. The table below holds the same "
+        "numbers.",
         figure,
     )
 

@@ -13,8 +13,6 @@ from comparisons.compare import Comparison
 from reports.markdown import to_markdown
 from reports.page import to_html
 
-FILES = ("results.json", "summary.md", "recipe.toml", "index.html", "plotly.min.js")
-
 
 class ReportError(Exception):
     """The report cannot be written. The message says where and what to do."""
@@ -45,10 +43,18 @@ def write_report(result: Comparison, folder: Path, data_dir: str | None = None) 
         "index.html": to_html(result, results),
         "plotly.min.js": get_plotlyjs(),
     }
-    for name, content in contents.items():
-        (folder / f"{name}.new").write_text(content, encoding="utf-8")
-    for name in contents:
-        (folder / f"{name}.new").replace(folder / name)
+    try:
+        for name, content in contents.items():
+            (folder / f"{name}.new").write_text(content, encoding="utf-8")
+        for name in contents:
+            (folder / f"{name}.new").replace(folder / name)
+    except OSError as error:
+        raise ReportError(
+            f"{error.filename}: it cannot be written ({error.strerror}). Give another folder with --out."
+        ) from error
+    finally:
+        for name in contents:
+            (folder / f"{name}.new").unlink(missing_ok=True)
     return folder / "index.html"
 
 

@@ -75,8 +75,8 @@ def _gradients(result: Comparison) -> Table:
     return Table(
         "gradients",
         "Gradients",
-        "Error of every parameter's gradient against float128, relative to that gradient's largest entry: the largest over two "
-        "batches, before and after some training, with the loss and with a random cotangent.",
+        "Error of every parameter's gradient against float128, relative to that gradient's largest entry: the largest over the "
+        "first and the last batch, before and after some training, with the loss and with a random cotangent.",
         ("backend", "parameter", *_LADDER),
         [(result.backends[row["backend"]], row["parameter"], *_ladder(row)) for row in result.table("gradients")],
     )
@@ -99,10 +99,20 @@ def _truth(result: Comparison) -> Table:
     return Table(
         "truth",
         "The float128 truth itself",
-        "Scratch's backward pass in float128 against central differences of its forward pass in float128, relative to the "
-        "gradient's largest entry.",
-        ("parameter", "float128", "entries checked"),
-        [(row["parameter"], number(row["float128"]), str(row["entries"])) for row in result.table("truth")],
+        "Scratch's backward pass against central differences of its forward pass in float128, on all three rungs, relative to "
+        "the gradient's largest entry. No rung can be nearer than the error of the differences themselves, which is measured.",
+        ("parameter", "verdict", "float32", "float64", "float128", "slope", "error of the differences", "entries"),
+        [
+            (
+                row["parameter"],
+                verdict(row),
+                *(number(row.get(rung)) for rung in ("float32", "float64", "float128")),
+                decimal(row["slope"]),
+                number(row["reference_error"]),
+                str(row["entries"]),
+            )
+            for row in result.table("truth")
+        ],
     )
 
 
@@ -166,7 +176,7 @@ def _training(result: Comparison) -> Table:
                 decimal(row["slope"]),
                 f"{row['judged_steps']} steps",
                 str(row["steps"]),
-                by_dtype(row["max_parameter_difference"], number),
+                "–" if row["reference"] == "float128" else by_dtype(row["max_parameter_difference"], number),
                 by_dtype(row["test_accuracy"], percent),
                 by_dtype(row["final_loss"], lambda loss: "–" if loss is None else f"{loss:.6f}"),
                 by_dtype(row["seconds_per_step"], microseconds),

@@ -30,7 +30,7 @@ def decimal(value: Any) -> str:
 
 def percent(value: Any) -> str:
     """A share as a percentage."""
-    return "–" if value is None else f"{100 * value:.2f} %"
+    return "–" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
 
 
 def microseconds(value: Any) -> str:
@@ -41,7 +41,7 @@ def microseconds(value: Any) -> str:
 def verdict_sentence(result: Comparison) -> str:
     """The whole result in one or two sentences."""
     who = _listed(list(result.backends.values()))
-    rows = {name: result.table(name) for name in ("gradients", "optimizers", "training")}
+    rows = {name: result.table(name) for name in ("truth", "gradients", "optimizers", "training")}
     verdicts = [(name, row) for name, table in rows.items() for row in table]
     counts = f"{len(rows['gradients'])} gradients, {len(rows['optimizers'])} optimizer runs and {len(rows['training'])} training runs"
     stopped = " The comparison was interrupted; this is what was done by then." if result.interrupted else ""
@@ -69,6 +69,8 @@ def explanations(result: Comparison) -> list[dict[str, Any]]:
 
 
 def _name(result: Comparison, table: str, row: dict[str, Any]) -> str:
+    if table == "truth":
+        return f"scratch itself, gradient of {row['parameter']}"
     backend = result.backends[row["backend"]]
     if table == "gradients":
         return f"{backend}, gradient of {row['parameter']}"

@@ -139,11 +139,15 @@ class Workspace:
             layer, parameters, gradients, x, y, dx, dy, work = step
             layer.backward(parameters, x, y, dy, gradients, None if step is first and not input_gradient else dx, work)
 
-    def kink_distance(self) -> float:
-        """How near the last forward pass came to a kink: the smallest |z - kink| / max |z| over all activations."""
-        nearest = np.inf
+    def kink_distances(self) -> Array:
+        """How near each row of the last forward pass came to a kink, (batch,): the smallest |z - kink| / max |z|.
+
+        Infinite for a network without kinks.
+        """
+        nearest = np.full(self.batch, np.inf)
         for layer, _, _, x, *_ in self._steps:
             if isinstance(layer, Activation) and layer.kinks and x.size:
                 scale = float(np.abs(x).max()) or 1.0
-                nearest = min(nearest, *(float(np.abs(x - kink).min()) / scale for kink in layer.kinks))
+                for kink in layer.kinks:
+                    nearest = np.minimum(nearest, np.abs(x - kink).min(axis=1).astype(np.float64) / scale)
         return nearest

@@ -170,7 +170,7 @@ main()
 
 DIVERGING = {
     "training diverges": ("optimizer", 'name = "sgd"\nlearning_rate = 1e6', 0, "inconclusive"),
-    "nothing to begin with": ("network", 'initializer = { name = "normal", standard_deviation = 1e39 }', 2, None),
+    "nothing to begin with": ("network", 'initializer = { name = "normal", standard_deviation = 1e38 }', 2, None),
 }
 
 
@@ -215,6 +215,55 @@ def test_ctrl_c_keeps_what_is_done_and_says_where(stage, tmp_path, monkeypatch):
     if stage == "training":
         assert results["training"][0]["steps"] == 3
     assert (tmp_path / "index.html").exists()
+
+
+def test_ctrl_c_while_the_report_is_written_loses_nothing(tmp_path, monkeypatch):
+    from reports import results
+
+    write, calls = results.to_html, []
+
+    def interrupted_once(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return write(*arguments)
+
+    monkeypatch.setattr(results, "to_html", interrupted_once)
+    done = invoke("compare", *SMALL, "--backends", "numpy", "--out", tmp_path)
+    assert done.exit_code == 130
+    assert len(json.loads((tmp_path / "results.json").read_text())["training"]) == 1
+
+
+def test_a_page_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "index.html").mkdir()
+    done = invoke("compare", *SMALL, "--backends", "numpy", "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "cannot be written" in done.stderr
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_verdict(tmp_path):
+    code = """
+import sys
+from comparisons import compare
+def fail(*_): raise RuntimeError("planted")
+compare.load_dataset = fail
+from backproof.cli import main
+main()
+"""
+    command = [sys.executable, "-c", code, "compare", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "planted" in done.stderr
+    assert "a mistake of ours" in done.stderr
+
+
+def test_a_terminal_without_unicode(tmp_path):
+    command = [sys.executable, "-m", "backproof", "compare", *SMALL, "--backends", "numpy", "--out", str(tmp_path)]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "Every difference is rounding" in " ".join(done.stdout.split())
 
 
 def test_ctrl_c_before_anything_is_done(tmp_path, monkeypatch):

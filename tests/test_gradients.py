@@ -210,7 +210,21 @@ def test_a_kink_that_is_hit_is_inconclusive_and_not_wrong(rng):
     rows, _ = compare_gradients(model, probes, truth, twins)
     by_parameter = {row["parameter"]: row for row in rows}
     assert by_parameter["dense_1.kernel"]["verdict"] == "inconclusive"
-    assert "kink" in by_parameter["dense_1.kernel"]["reason"]
+    assert "every row sits on a kink" in by_parameter["dense_1.kernel"]["reason"]
+
+
+def test_a_row_on_a_kink_does_not_hide_a_mistake_in_the_others(rng):
+    """Without biases an empty image, and a dead layer, put pre-activations on zero exactly."""
+    model = network((4, 4, 4, 3), "relu", bias=False)
+    parameters = model.initialize(rng)
+    x, y = rng.standard_normal((6, 4)).astype(np.float32), rng.integers(0, 3, 6)
+    x[2] = 0
+    probes = make_probes(model, [parameters], [(x, y)], rng)
+    truth = NumpyTwin(model, parameters, SGD(), "float128")
+    for mistaken, wrong in ((model, False), (GRADIENT_MISTAKES["ReLU mask missing"](model), True)):
+        twins = {"numpy": {dtype: NumpyTwin(mistaken, parameters, SGD(), dtype) for dtype in DTYPES}}
+        rows, _ = compare_gradients(model, probes, truth, twins)
+        assert ("wrong" in [row["verdict"] for row in rows]) == wrong
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -27,7 +27,8 @@ def result():
 @pytest.fixture(scope="module")
 def page(result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    named = replace(result, recipe=result.recipe.model_copy(update={"title": NASTY}))
+    titles = result.backends | {"torch": NASTY}  # a third party's, and drawn in every plot
+    named = replace(result, recipe=result.recipe.model_copy(update={"title": NASTY}), backends=titles)
     return write_report(named, folder)
 
 
@@ -97,6 +98,7 @@ def test_every_plot_is_drawn_and_nothing_is_cut_off(width, browser, page):
 def test_user_text_is_shown_and_not_run(browser, page):
     tab, _ = opened(browser, page, 1600)
     assert NASTY in tab.locator("h1").inner_text()
+    assert NASTY in tab.locator("#table-gradients").inner_text()
     assert tab.evaluate("document.title") != "broken"
     tab.context.close()
 
@@ -140,6 +142,16 @@ def test_an_empty_and_an_inconclusive_comparison_can_be_reported(result, tmp_pat
     text = write_report(replace(result, gradients=doubtful), tmp_path).read_text(encoding="utf-8")
     assert "Nothing is wrong, but 12 of" in text
     assert "only one rung" in text
+
+
+@pytest.mark.parametrize("table", ["truth", "gradients", "optimizers", "training"])
+def test_each_table_alone_makes_the_verdict(table, result, tmp_path):
+    planted = getattr(result, table).copy()
+    planted.loc[planted.index[-1], "verdict"] = "wrong"
+    wrong = replace(result, **{table: planted})
+    assert result.verdict == "rounding"
+    assert wrong.verdict == "wrong"
+    assert "The mathematics differs in 1 of" in write_report(wrong, tmp_path).read_text(encoding="utf-8")
 
 
 TABLES = ("gradients", "pairs", "truth", "optimizers", "conventions", "training", "steps", "epochs")

@@ -53,6 +53,11 @@ BAD = {
     "[network]\ninitializer = 'he_norml'": r'network.initializer: there is no initializer "he_norml"; did you mean "he_normal"\?',
     "[network]\ninitializer = { name = 'uniform', high = -1.0 }": "network.initializer: uniform: low = -0.05 is not below",
     "[network]\ninitializer = { name = 'zeros', low = 1.0 }": "zeros does not take these arguments: low",
+    "[network]\ninitializer = { name = 'normal', standard_deviation = 'a' }": "standard_deviation = a is not a number between",
+    "[network]\ninitializer = { name = 'normal', standard_deviation = nan }": "standard_deviation = nan is not a number between",
+    "[network]\ninitializer = { low = 1.0 }": "network.initializer: it should be a name, or a table such as",
+    "[network]\ninitializer = 5": "network.initializer: it should be a name, or a table such as",
+    "[optimizer]\nlearning_rate = 1e40": "optimizer.learning_rate: 1e\\+40 does not fit",
     "data = 3": "data: 3 does not fit",
     "title = ": "not valid TOML",
     "[loss]\nreduction = 'none'\n[training]\nseed = -1": r"and 1 more",
@@ -88,6 +93,8 @@ def test_missing_files_and_folders(tmp_path):
 
 
 def test_overrides():
+    recipe = load_recipe(load_recipe(), {"training": {"epochs": 1}})
+    assert (recipe.training.epochs, recipe.title) == (1, load_recipe().title)
     assert load_recipe(overrides={"training": {"epochs": 7}}).training.epochs == 7
     with pytest.raises(RecipeError, match=r"training.epochs"):
         load_recipe(overrides={"training": {"epochs": 0}})

@@ -126,8 +126,10 @@ def test_whole_networks_in_float128_agree_with_central_differences(activation, r
     parameters = model.initialize(rng)
     truth = NumpyTwin(model, parameters, SGD(), "float128")
     for probe in make_probes(model, [parameters], [batch_for(model, 4, rng)], rng):
-        for row in check_truth(model, probe, truth, rng):
+        twins = {dtype: NumpyTwin(model, parameters, SGD(), dtype) for dtype in ("float32", "float64")}
+        for row in check_truth(model, probe, truth, twins, rng):
             assert row["float128"] <= CENTRAL, row
+            assert row["verdict"] == "rounding", row
 
 
 def test_the_check_of_the_truth_can_fail(rng):
@@ -136,12 +138,30 @@ def test_the_check_of_the_truth_can_fail(rng):
     x, y = batch_for(model, 4, rng)
 
     class Broken(NumpyTwin):
+        """Wrong by 1e-16: nothing that float32 or float64 could show."""
+
         def loss_and_gradients(self, x, y):
             loss, pullback = super().loss_and_gradients(x, y)
-            return loss, pullback._replace(gradients=pullback.gradients * (1 + float128.array(1e-18)[()]))
+            return loss, pullback._replace(gradients=pullback.gradients * (1 + float128.array(1e-16)[()]))
 
-    rows = check_truth(model, Probe(parameters, x, y), Broken(model, parameters, SGD(), "float128"), rng)
-    assert all(row["float128"] > 1e-19 for row in rows)
+    broken = Broken(model, parameters, SGD(), "float128")
+    twins = {dtype: Broken(model, parameters, SGD(), dtype) for dtype in ("float32", "float64")}
+    for row in check_truth(model, Probe(parameters, x, y), broken, twins, rng):
+        assert row["verdict"] == "wrong", row
+        assert row["float128"] == pytest.approx(1e-16, rel=1e-3)
+
+
+@pytest.mark.parametrize("hidden", [(1, 1, 1), (2, 2)])
+def test_the_check_of_the_truth_stays_away_from_kinks(hidden, rng):
+    """Dead units and no biases: many rows have pre-activations of exactly zero in the layers behind."""
+    model = network((5, *hidden, 3), "relu", bias=False)
+    for seed in range(10):
+        parameters = model.initialize(np.random.default_rng(seed))
+        truth = NumpyTwin(model, parameters, SGD(), "float128")
+        twins = {dtype: NumpyTwin(model, parameters, SGD(), dtype) for dtype in ("float32", "float64")}
+        for probe in make_probes(model, [parameters], [batch_for(model, 8, rng)], rng):
+            for row in check_truth(model, probe, truth, twins, rng):
+                assert row["verdict"] != "wrong", (seed, row)
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)

@@ -33,7 +33,7 @@ def run_pair(optimizer, reference, data, steps=40):
     order = list(batch_order(len(data.train_labels), 50, 3, seed=0))[:steps]
     relative = {}
     for dtype in ("float32", "float64"):
-        run = Run(dtype, len(order))
+        run = Run(dtype)
         twins = {"numpy": NumpyTwin(model, parameters, optimizer, dtype)}
         scratch = {"numpy": NumpyTwin(model, parameters, reference, dtype)}
         train(run, twins, scratch, {"numpy": []}, data, order, False, lambda: None)
