@@ -29,6 +29,7 @@ times the gradient before that factor, however small the result. A mistake stays
 KINK = 2.0**-40
 """A row with a pre-activation nearer to a kink than this, relative to the largest one, is left out of a comparison: in float64
 it may fall on either side, where sums before it have cancelled by a factor of 2^13 or more, and both sides are right."""
+ON_KINKS = {"verdict": "inconclusive", "reason": "every row sits on a kink, where either side is right"}
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def compare_gradients(
         shared = [dtype for dtype in twins[name] if other is None or dtype in twins[other]]
         ladder = as_row(judge({dtype: error(path, dtype, name, other) for dtype in shared}))
         if ladder["verdict"] == "wrong" and not away:
-            ladder |= {"verdict": "inconclusive", "reason": "every row sits on a kink, where either side is right"}
+            ladder |= ON_KINKS
         return {"backend": name, **({"other": other} if other else {}), "parameter": path, **ladder}
 
     rows = [row(path, name) for name in twins for path in model.shapes]
@@ -136,7 +137,8 @@ def check_truth(
     float128 is checked along one random direction through all entries as well. The differences' own error is measured, as
     the change when their step is doubled plus the rounding u |f| / h: no rung can be nearer to the truth than that.
     """
-    probe = next(iter(away_from_kinks([probe], truth)), probe)
+    away = away_from_kinks([probe], truth)
+    probe = away[0] if away else probe
     whole = probe.gradients(truth, "float128")
     found = {dtype: model.views(probe.gradients(twin, dtype)) for dtype, twin in twins.items()}
     start = as_dtype(probe.parameters, "float128")
@@ -173,8 +175,10 @@ def check_truth(
         along = float(np.add.reduce(np.multiply(expected, direction), axis=None) - true)
         reference_error = max(reference_error, uncertainty / norm)
         errors["float128"] = max(errors["float128"], abs(along) / norm)
-        ladder = judge(errors, reference_error=reference_error)
-        rows.append({"parameter": path, **as_row(ladder), "reference_error": reference_error, "entries": len(entries)})
+        ladder = as_row(judge(errors, reference_error=reference_error))
+        if ladder["verdict"] == "wrong" and not away:
+            ladder |= ON_KINKS
+        rows.append({"parameter": path, **ladder, "reference_error": reference_error, "entries": len(entries)})
     return rows
 
 

@@ -83,11 +83,17 @@ def judge(errors: Mapping[str, float], *, reference_error: float = 0.0) -> Ladde
         return Ladder(errors, "inconclusive", reason=f"{reason}; a slope needs two")
 
     resolution = {name: max(UNIT_ROUNDOFF[name], reference_error) for name in finite}
+    # Where the reference is no better than two rungs, the coarser one adds nothing to the finer one.
+    finite = {name: error for name, error in finite.items() if list(resolution.values()).count(resolution[name]) == 1} | {
+        name: finite[name] for name in list(finite)[-1:]
+    }
+    if len(finite) < 2:
+        return Ladder(errors, "inconclusive", reason="the reference's own error hides how the result's falls")
     multiples = {name: max(error / resolution[name], 1.0) for name, error in finite.items()}
     slopes = []
     for coarse, fine in zip(list(finite)[:-1], list(finite)[1:], strict=True):
         bits = np.log2(resolution[coarse] / resolution[fine])
-        slopes.append(float(1 - np.log2(multiples[fine] / multiples[coarse]) / bits) if bits else 0.0)
+        slopes.append(float(1 - np.log2(multiples[fine] / multiples[coarse]) / bits))
     finest = slopes[-1]
     if finest <= WRONG_SLOPE:
         reason = f"the error does not fall with the precision: slope {finest:.2f}"

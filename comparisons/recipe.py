@@ -236,6 +236,8 @@ def _explain(file: str, error: ValidationError) -> str:
         message = f"{given} is not known{_nearest(str(first['input']), allowed)} Allowed: {', '.join(allowed)}."
     else:
         reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        if first["type"] == "less_than_equal":
+            reason = f"at most {first['ctx']['le']:g}"
         given = json.dumps(first["input"], default=str)
         kind = "" if first["type"] == "value_error" else f"{given} does not fit; it should be "
         message = f"{kind}{reason}".rstrip(".") + "."

@@ -39,6 +39,15 @@ def test_verdicts(name):
     assert bool(ladder.reason) == (verdict in ("wrong", "inconclusive"))
 
 
+def test_a_reference_that_is_no_better_than_a_rung():
+    right, wrong = {"float32": 8e-8, "float64": 6e-16, "float128": 3e-16}, {"float32": 8e-8, "float64": 1e-9, "float128": 1e-9}
+    assert judge(right, reference_error=2e-15).verdict == "rounding"
+    assert judge(wrong, reference_error=2e-15).verdict == "wrong"
+    hidden = judge(right, reference_error=1e-6)
+    assert hidden.verdict == "inconclusive"
+    assert "reference's own error" in hidden.reason
+
+
 def test_slope_is_one_for_rounding_and_zero_for_a_mistake():
     assert judge({"float32": 5 * U32, "float64": 5 * U64}).slope == pytest.approx(1)
     assert judge({"float32": 0.1, "float64": 0.1}).slope == pytest.approx(0)
