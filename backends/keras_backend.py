@@ -44,7 +44,7 @@ try:
     tf.get_logger().setLevel("ERROR")  # advice on retracing, which a partial last batch provokes
 except ImportError as error:
     raise BackendUnavailable(
-        f"Keras on TensorFlow cannot be imported ({error}). Install it: pip install 'backproof[tensorflow]'"
+        f"Keras on TensorFlow cannot be imported ({error}). Install it: pip install tensorflow"
     ) from error
 if keras.backend.backend() != "tensorflow":
     raise BackendUnavailable(

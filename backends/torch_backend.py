@@ -17,7 +17,7 @@ try:
     import torch
     from torch.nn import functional
 except ImportError as error:
-    raise BackendUnavailable(f"PyTorch cannot be imported ({error}). Install it: pip install 'backproof[torch]'") from error
+    raise BackendUnavailable(f"PyTorch cannot be imported ({error}). Install it: pip install torch") from error
 
 ACTIVATIONS: dict[str, Callable[[], torch.nn.Module]] = {
     "linear": torch.nn.Identity,
