@@ -43,9 +43,7 @@ try:
         tf.zeros(1)  # starts the devices, which print as well
     tf.get_logger().setLevel("ERROR")  # advice on retracing, which a partial last batch provokes
 except ImportError as error:
-    raise BackendUnavailable(
-        f"Keras on TensorFlow cannot be imported ({error}). Install it: pip install tensorflow"
-    ) from error
+    raise BackendUnavailable(f"Keras on TensorFlow cannot be imported ({error}). Install it: pip install tensorflow") from error
 if keras.backend.backend() != "tensorflow":
     raise BackendUnavailable(
         f"Keras runs on {keras.backend.backend()} here, this adapter needs TensorFlow. Set KERAS_BACKEND=tensorflow."

@@ -1,5 +1,6 @@
 """`backproof compare`: one network, all backends, every gradient, optimizer step and training run on the ladder."""
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,7 +120,9 @@ def _load(names: Sequence[str]) -> tuple[dict[str, Backend], dict[str, str]]:
     known = backend_names()
     for name in dict.fromkeys(names):
         if name not in known:
-            raise CompareError(f'there is no backend "{name}". Choose from {", ".join(known)}.')
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else "."
+            raise CompareError(f'there is no backend "{name}"{hint} Choose from {", ".join(known)}.')
         try:
             loaded[name] = load_backend(name)
         except BackendUnavailable as error:

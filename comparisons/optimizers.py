@@ -129,7 +129,7 @@ def compare_optimizer(
     convention: Convention,
     replays: Replays,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """One row in the convention asked for, and for a framework one per formula that is not its own.
+    """One row in the convention asked for; where that is a framework's own, also one per formula that is not.
 
     `optimizers` holds the same optimizer in every convention. The backend runs its own formula whatever is asked: a
     framework the one it has, scratch the one asked for.
@@ -158,7 +158,7 @@ def compare_optimizer(
     others = []
     seen = {mathematics(own)}
     for other, optimizer in optimizers.items():
-        if backend.convention is not None and mathematics(optimizer) not in seen:
+        if backend.convention == convention and mathematics(optimizer) not in seen:
             seen.add(mathematics(optimizer))
             ladder = against(optimizer)
             causes = find_causes(optimizer, own, against) if ladder.verdict == "wrong" else []

@@ -45,7 +45,7 @@ def _verdict_class(cell: str) -> Markup:
 def _figure(plot: Plot) -> dict[str, Any]:
     plot.figure.update_layout(
         template="plotly_white",
-        margin={"l": 64, "r": 16, "t": 16, "b": 56},
+        margin={"l": 64, "r": 16, "t": 48, "b": 56},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         font={"family": "system-ui, sans-serif", "size": 14},
     )

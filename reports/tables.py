@@ -5,7 +5,7 @@ from typing import Any
 
 from comparisons.compare import Comparison
 from comparisons.ladder import SEVERITY
-from reports.text import SYMBOLS, decimal, microseconds, number, percent
+from reports.text import SYMBOLS, causes_in, decimal, microseconds, number, percent
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,15 @@ def overview(result: Comparison) -> Table:
             if not own:
                 cells.append("–")
                 continue
-            # max keeps the first of several that are NaN or missing, as after an interruption.
-            worst = max(own, key=lambda row: (SEVERITY.index(row["verdict"]), row.get("float64") or 0.0))
-            cells.append(f"{verdict(worst)}\n{number(worst.get('float32'))} / {number(worst.get('float64'))}")
+            worst = max(own, key=lambda row: SEVERITY.index(row["verdict"]))
+            # A rung may be missing after an interruption.
+            errors = [number(max((row.get(dtype, 0.0) for row in own), default=None)) for dtype in ("float32", "float64")]
+            cells.append(f"{verdict(worst)}\n{' / '.join(errors)}")
         rows.append(tuple(cells))
     return Table(
         "overview",
         "Verdicts",
-        "The worst verdict of each kind, with its relative error in float32 / float64.",
+        "The worst verdict of each kind, and the largest relative error in float32 / float64.",
         ("backend", "gradients", "optimizers", "training"),
         rows,
         brief=(0, 1, 2, 3),
@@ -141,21 +142,22 @@ def _optimizers(result: Comparison) -> Table:
 def _conventions(result: Comparison) -> Table:
     return Table(
         "conventions",
-        "The wrong convention",
-        "What the ladder says when a backend is held against a formula that is not its own: expected to be wrong, and not part of "
-        "the verdict. The causes are confirmed one by one.",
+        "Other formulas, on purpose",
+        "What the ladder says when a backend is held against a formula that is not its own. It should differ, and does not count for "
+        "the verdict above. The causes are confirmed one by one.",
         ("backend", "optimizer", "held against", *_LADDER, "causes"),
         [
             (
                 result.backends[row["backend"]],
                 row["optimizer"],
-                row["convention"],
-                *_ladder(row),
-                "; ".join(cause["explanation"].split(":")[0] for cause in row["causes"]) or "–",
+                f"{row['convention']}'s formula",
+                "≠ differs" if row["verdict"] == "wrong" else verdict(row),
+                *_ladder(row)[1:],
+                "; ".join(cause["name"] for cause in causes_in([row])) or "–",
             )
             for row in result.table("conventions")
         ],
-        brief=(0, 1, 2, 3, 5, 7),
+        brief=(0, 1, 2, 5, 7),
     )
 
 
@@ -166,8 +168,8 @@ def _training(result: Comparison) -> Table:
     return Table(
         "training",
         "Training",
-        "Frameworks against scratch in their convention, scratch against its own float128 run. Largest parameter difference of the "
-        "whole run, accuracy on the test images, loss of the last step and median time per step; float32 / float64 where both ran.",
+        "Frameworks against scratch in the convention asked for, scratch against its own float128 run. Largest parameter "
+        "difference of the whole run, accuracy on the test images, median time per step; float32 / float64 where both ran.",
         ("backend", "verdict", "slope", "judged on", "steps", "largest difference", "accuracy", "loss", "time per step"),
         [
             (

@@ -101,16 +101,11 @@ def show_examination(findings: dict[str, Any], console: Console) -> None:
 
 
 def _show(cells: Cells, console: Console) -> None:
-    table = Table(
-        title=cells.caption,
-        caption=cells.note,
-        title_justify="left",
-        caption_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-    )
+    console.print(f"[bold]{escape(cells.caption)}[/bold]")
+    console.print(escape(cells.note), style="dim")
+    table = Table(box=SIMPLE_HEAD)
     for index in cells.brief:
-        table.add_column(cells.columns[index])
+        table.add_column(cells.columns[index], overflow="fold")
     for row in cells.rows:
         table.add_row(*(_styled(row[index]) for index in cells.brief))
     console.print(table)

@@ -25,7 +25,7 @@ def decimal(value: Any) -> str:
     """A slope or a count with two decimals; a dash where there is no number."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
+    return number(value) if abs(value) > 1e4 else f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def percent(value: Any) -> str:
@@ -53,18 +53,28 @@ def verdict_sentence(result: Comparison) -> str:
     first = "; ".join(_name(result, name, row) for name, row in bad[:3])
     more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
     if result.verdict == "wrong":
-        return f"The mathematics differs in {len(bad)} of {len(verdicts)} comparisons on {who}: {first}{more}.{stopped}"
+        names = "; ".join(dict.fromkeys(cause["name"] for cause in causes_in(result.table("optimizers"))))
+        why = f" Confirmed causes: {names}." if names else ""
+        return f"The mathematics differs in {len(bad)} of {len(verdicts)} comparisons on {who}: {first}{more}.{why}{stopped}"
     return f"Nothing is wrong, but {len(bad)} of {len(verdicts)} comparisons on {who} are inconclusive: {first}{more}.{stopped}"
+
+
+def causes_in(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All confirmed causes of a table, each with a short name and its row's optimizer."""
+    return [
+        cause | {"name": cause["explanation"].split(":")[0], "optimizer": row["optimizer"]}
+        for row in rows
+        for cause in row.get("causes") or []
+    ]
 
 
 def explanations(result: Comparison) -> list[dict[str, Any]]:
     """Why conventions differ, one entry per cause: where it was seen and how much it does alone (float64)."""
     causes: dict[str, dict[str, Any]] = {}
-    for row in result.table("conventions") + result.table("optimizers"):
-        for cause in row.get("causes") or []:
-            entry = causes.setdefault(cause["explanation"], {"explanation": cause["explanation"], "alone": {}})
-            optimizer = row["optimizer"]
-            entry["alone"][optimizer] = max(entry["alone"].get(optimizer, 0.0), cause["alone"]["float64"])
+    for cause in causes_in(result.table("conventions") + result.table("optimizers")):
+        entry = causes.setdefault(cause["explanation"], {"explanation": cause["explanation"], "alone": {}})
+        optimizer = cause["optimizer"]
+        entry["alone"][optimizer] = max(entry["alone"].get(optimizer, 0.0), cause["alone"]["float64"])
     return list(causes.values())
 
 

@@ -90,7 +90,7 @@ class Choices:
 CHOICES: dict[str, str] = {
     "epsilon_hat": "epsilon's place: Keras adds epsilon to sqrt(v), the paper's \"epsilon hat\"; Algorithm 1 of the paper "
     "and PyTorch add it to sqrt(v / (1 - beta_2^t)), where it weighs sqrt(1 - beta_2^t) times as much",
-    "float32_coefficients": "Keras's float32-rounded betas: on TensorFlow, Keras casts a Python number through float32 on its "
+    "float32_coefficients": "Keras's float32-rounded betas or momentum: on TensorFlow, Keras casts a Python number through float32 on its "
     "way to the variable's precision, the betas in beta^t and the momentum alike, even for float64 variables "
     "(0.999 becomes 0.9990000128746)",
 }

@@ -103,6 +103,14 @@ def test_a_stranger_in_the_house_is_named(tmp_path):
     assert "a foreign module was run" not in done.stderr
 
 
+def test_the_readmes_example_of_a_gradient_of_ones_own():
+    blocks = (HOUSE / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
+    example = next(block.split("```")[0] for block in blocks if "def gradient" in block)
+    for code, verdict in ((example, "rounding"), (example.replace("np.exp(-x)", "np.exp(x)"), "wrong")):
+        done = run(code)
+        assert done.stdout.strip() == verdict, done.stderr
+
+
 def test_no_tool_machine_path_or_registry_is_named():
     """The project must not depend on where it was made."""
     tracked = subprocess.run(["git", "ls-files"], cwd=HOUSE, capture_output=True, text=True, check=False)

@@ -70,8 +70,8 @@ def test_every_plot_is_drawn_and_nothing_is_cut_off(width, browser, page):
     tab, errors = opened(browser, page, width)
     assert errors == []
     plots = tab.locator("[data-plot]")
-    assert plots.count() == 4
-    for index in range(4):
+    assert plots.count() == 3  # no accuracy after a single epoch
+    for index in range(3):
         plot = plots.nth(index)
         assert plot.locator(".main-svg").count() > 0
         traces = plot.locator(".trace, .bars .point")
