@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scratch.activations import ACTIVATIONS
 from scratch.arrays import Array, Scalar, Work
 
 Rule = Callable[[Array, Array, Array, Work, float], Scalar]
@@ -85,14 +86,8 @@ def _binary_cross_entropy(z: Array, y: Array, dz: Array, work: Work, divisor: fl
     np.maximum(z, work.zeros, out=dz)
     np.add(decay, dz, out=decay)
     value = np.add.reduce(decay, axis=None) / divisor
-    # The gradient: sigmoid(z) - y, the sigmoid as in scratch.activations.
-    np.absolute(z, out=decay)
-    np.negative(decay, out=decay)
-    np.exp(decay, out=decay)
-    np.add(decay, 1, out=decay)
-    np.minimum(z, work.zeros, out=dz)
-    np.exp(dz, out=dz)
-    np.divide(dz, decay, out=dz)
+    # The gradient: sigmoid(z) - y.
+    ACTIVATIONS["sigmoid"].rule(z, dz, work)
     np.subtract(dz, y, out=dz)
     np.divide(dz, divisor, out=dz)
     return value
