@@ -145,8 +145,6 @@ def test_totals_count_what_is_missed(planted):
 @pytest.mark.parametrize("rival", RIVALS)
 def test_rivals_are_wrapped_rightly(planted, rival):
     """Each passes a right layer, function and class, and sees a gradient that is half of what it should be."""
-    if rival.split()[0] == "jax":
-        pytest.importorskip("jax")
     right = {case.name: case for case in right_cases()}
     for name in ("dense:forward", "layers_classes:Linear", "two_layer_net:forward"):
         outcome = ask(rival, right[name])

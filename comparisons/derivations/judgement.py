@@ -129,9 +129,8 @@ def _judge_inputs(check: Check, result: DerivationResult) -> None:
                 )
     result.kinks = [row for point in check.points for row in kink_rows(check, point, {})]
     if result.kinks:
-        check.note(
-            f"kink: {len(result.kinks)} elements sit on one, where every value between the one-sided slopes is a subgradient"
-        )
+        sitting = "1 element sits" if len(result.kinks) == 1 else f"{len(result.kinks)} elements sit"
+        check.note(f"kink: {sitting} on one, where every value between the one-sided slopes is a subgradient")
     for name in first.returned["float64"]:
         if name not in first.wrt:
             check.note(f"a gradient is returned for '{name}', which is no floating-point input")
