@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: report test lint bench catalogue gallery clean
+.PHONY: report test lint bench catalogue gallery docs clean
 
 report: .venv/.report
 	$(BIN)/backproof compare --out backproof-report
@@ -26,6 +26,10 @@ catalogue: .venv/.test .venv/.bench
 # The committed sample, with the pictures that the README shows.
 gallery: .venv/.test
 	$(BIN)/python -m tests.make_gallery
+
+# docs/ledger.md, from the ledger's entries.
+docs: .venv/.report
+	$(BIN)/python -m tests.make_docs
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis backproof-report

@@ -1,14 +1,32 @@
 """What an adapter must offer: NumPy in, NumPy out, everything flat and in the order of the scratch model's vector."""
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from scratch.arrays import Array, Scalar
+from scratch.arrays import Array, Convention, Scalar
+from scratch.initializers import Initializer
 from scratch.model import Model
-from scratch.optimizers import Convention, Optimizer
+from scratch.optimizers import Optimizer
+from scratch.schedules import Schedule
+
+Row = TypeVar("Row")
 
 
 class BackendUnavailable(Exception):
     """The framework cannot be used here. The message is one sentence on why and one on what to do."""
+
+
+class NotOffered(NotImplementedError):
+    """The framework has no such operation, or not with these settings. The message says what it lacks."""
+
+
+def find_row(rows: Mapping[str, Row], gaps: Mapping[str, str], name: str, title: str) -> Row:
+    """The row of that name; raises NotOffered with the reason for a declared gap, LookupError where there is neither."""
+    if name in gaps:
+        raise NotOffered(f"{title} has no {name}: {gaps[name]}")
+    if name not in rows:
+        raise LookupError(f"the adapter of {title} has neither a row for {name} nor a gap with a reason. Add one of the two.")
+    return rows[name]
 
 
 class Pullback(NamedTuple):
@@ -33,18 +51,30 @@ class Twin(Protocol):
         """Take over a flat vector of parameters."""
         ...
 
-    def predict(self, x: Array) -> Array:
-        """The network's output (batch, units) for x (batch, inputs)."""
+    def state(self) -> Array:
+        """A copy of what the layers keep without training it, flat, in the order of `Model.state_shapes`."""
         ...
 
-    def vjp(self, x: Array, cotangent: Array) -> Pullback:
+    def set_state(self, vector: Array) -> None:
+        """Take over a flat vector of layer state."""
+        ...
+
+    def set_masks(self, masks: Mapping[str, Array]) -> None:
+        """Which units the dropout layers keep in training from now on, as `Model.draw_masks` gives them."""
+        ...
+
+    def predict(self, x: Array) -> Array:
+        """The network's output (batch, units) for x (batch, inputs), in inference."""
+        ...
+
+    def vjp(self, x: Array, cotangent: Array, *, training: bool = True) -> Pullback:
         """Output, and the gradients of sum(output * cotangent); the cotangent is (batch, units)."""
         ...
 
-    def loss_and_gradients(self, x: Array, y: Array) -> tuple[Scalar, Pullback]:
-        """The loss of a batch, and its gradients with respect to parameters and input.
+    def loss_and_gradients(self, x: Array, y: Array, weights: Array | None = None) -> tuple[Scalar, Pullback]:
+        """The loss of a batch in training, penalties included, and its gradients with respect to parameters and input.
 
-        y is (batch,) class indices or (batch, units) rows, as `Model.loss` takes them.
+        y is (batch,) class indices or (batch, units) rows, as `Model.loss` takes them; weights are (batch,).
         """
         ...
 
@@ -57,23 +87,28 @@ class Twin(Protocol):
         ...
 
     def optimizer_state(self) -> tuple[dict[str, Array], int]:
-        """The optimizer's slots by scratch's names, each flat and in scratch's sense, and the number of steps taken."""
+        """What `OptimizerState.saved` holds, by scratch's names and in scratch's sense, and the number of steps taken."""
         ...
 
-    def set_optimizer_state(self, slots: dict[str, Array], step: int) -> None:
-        """Take over slots and step count."""
+    def set_optimizer_state(self, saved: dict[str, Array], step: int) -> None:
+        """Take over what `optimizer_state` gave."""
         ...
 
 
 class Backend(Protocol):
-    """A framework. Constructing one loads it, and raises BackendUnavailable where that fails."""
+    """A framework. Constructing one loads it, and raises BackendUnavailable where that fails.
+
+    Whatever it is asked for and does not have, it answers with NotOffered.
+    """
 
     name: str
     """As in `--backends`."""
     title: str
     """As in a sentence."""
     convention: Convention | None
-    """Which convention of scratch's optimizers the framework follows; None for scratch, which follows the recipe."""
+    """Which convention the framework follows; None for scratch, which follows the recipe."""
+    gaps: Mapping[str, str]
+    """Why what is missing is missing, by kind and name, such as "activation/sparsemax"."""
 
     def versions(self) -> dict[str, str]:
         """Versions of everything that decides the numbers."""
@@ -81,4 +116,12 @@ class Backend(Protocol):
 
     def mirror(self, model: Model, parameters: Array, optimizer: Optimizer, dtype: Any) -> Twin:
         """A twin of the model that starts from these bits. `dtype` is "float32" or "float64"."""
+        ...
+
+    def rates(self, schedule: Schedule, steps: int) -> Array:
+        """The learning rate of each of the first steps, (steps,), in float64."""
+        ...
+
+    def draw(self, initializer: Initializer, shape: tuple[int, int], seed: int) -> Array:
+        """A kernel (inputs, outputs) from the framework's own generator."""
         ...

@@ -1,5 +1,6 @@
 """The scratch network as a backend: the only one that also runs in float128."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,10 @@ import numpy as np
 from backends import float128
 from backends.interface import Pullback
 from scratch.arrays import Array, Scalar
+from scratch.initializers import Initializer
 from scratch.model import Model, Workspace
 from scratch.optimizers import Optimizer
+from scratch.schedules import Schedule
 
 
 def as_dtype(values: Array, dtype: str) -> Array:
@@ -17,21 +20,24 @@ def as_dtype(values: Array, dtype: str) -> Array:
 
 
 class NumpyTwin:
-    """A scratch model with its parameters, workspaces and optimizer state."""
+    """A scratch model with its parameters, workspaces, layer state and optimizer state."""
 
     def __init__(self, model: Model, parameters: Array, optimizer: Optimizer, dtype: str) -> None:
         self.model = model
         self.dtype = dtype
         self._parameters = as_dtype(parameters, dtype)
         self._gradients = np.zeros_like(self._parameters)
+        self._layer_state = as_dtype(model.initial_state(), dtype)
         self._optimizer = optimizer
-        self._state = optimizer.init(self._parameters, self._gradients)
+        self._optimizer_state = optimizer.init(self._parameters, self._gradients, list(model.shapes.values()))
         self._workspaces: dict[int, Workspace] = {}
+        self._masks: Mapping[str, Array] = {}
 
     def workspace(self, batch: int) -> Workspace:
         """The arrays for that batch size, made once."""
         if batch not in self._workspaces:
-            self._workspaces[batch] = Workspace(self.model, self._parameters, self._gradients, batch)
+            workspace = Workspace(self.model, self._parameters, self._gradients, batch, self._layer_state)
+            self._workspaces[batch] = workspace
         return self._workspaces[batch]
 
     def parameters(self) -> Array:
@@ -40,45 +46,56 @@ class NumpyTwin:
     def set_parameters(self, vector: Array) -> None:
         np.copyto(self._parameters, vector)
 
-    def predict(self, x: Array) -> Array:
-        return self._forward(x).output.copy()
+    def state(self) -> Array:
+        return self._layer_state.copy()
 
-    def vjp(self, x: Array, cotangent: Array) -> Pullback:
-        workspace = self._forward(x)
+    def set_state(self, vector: Array) -> None:
+        np.copyto(self._layer_state, vector)
+
+    def set_masks(self, masks: Mapping[str, Array]) -> None:
+        self._masks = masks
+
+    def predict(self, x: Array) -> Array:
+        return self._forward(x, training=False).output.copy()
+
+    def vjp(self, x: Array, cotangent: Array, *, training: bool = True) -> Pullback:
+        workspace = self._forward(x, training=training)
         np.copyto(workspace.output_gradient, cotangent)
         return self._pull_back(workspace)
 
-    def loss_and_gradients(self, x: Array, y: Array) -> tuple[Scalar, Pullback]:
+    def loss_and_gradients(self, x: Array, y: Array, weights: Array | None = None) -> tuple[Scalar, Pullback]:
         workspace = self._forward(x)
-        loss = workspace.loss(y)
-        return loss, self._pull_back(workspace)
+        loss = workspace.loss(y, weights)
+        return loss, self._pull_back(workspace, penalty=True)
 
     def train_step(self, x: Array, y: Array) -> float:
         workspace = self._forward(x)
         loss = workspace.loss(y)
-        workspace.backward()
-        self._optimizer.update(self._state)
+        workspace.backward(penalty=True)
+        self._optimizer.update(self._optimizer_state)
         return float(loss)
 
     def apply_gradients(self, gradients: Array) -> None:
         np.copyto(self._gradients, gradients)
-        self._optimizer.update(self._state)
+        self._optimizer.update(self._optimizer_state)
 
     def optimizer_state(self) -> tuple[dict[str, Array], int]:
-        return {name: slot.copy() for name, slot in self._state.slots.items()}, self._state.step
+        return self._optimizer_state.saved(), self._optimizer_state.step
 
-    def set_optimizer_state(self, slots: dict[str, Array], step: int) -> None:
-        self._state.load(slots, step)
+    def set_optimizer_state(self, saved: dict[str, Array], step: int) -> None:
+        self._optimizer_state.load(saved, step)
 
-    def _forward(self, x: Array) -> Workspace:
+    def _forward(self, x: Array, *, training: bool = True) -> Workspace:
         workspace = self.workspace(len(x))
+        if training and self._masks:
+            workspace.set_masks(self._masks)
         np.copyto(workspace.input, x)
-        workspace.forward()
+        workspace.forward(training=training)
         return workspace
 
-    def _pull_back(self, workspace: Workspace) -> Pullback:
+    def _pull_back(self, workspace: Workspace, *, penalty: bool = False) -> Pullback:
         output = workspace.output.copy()
-        workspace.backward(input_gradient=True)
+        workspace.backward(input_gradient=True, penalty=penalty)
         return Pullback(output, workspace.input_gradient.copy(), self._gradients.copy())
 
 
@@ -88,9 +105,16 @@ class NumpyBackend:
     name = "numpy"
     title = "NumPy"
     convention = None
+    gaps: Mapping[str, str] = {}
 
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}
 
     def mirror(self, model: Model, parameters: Array, optimizer: Optimizer, dtype: Any) -> NumpyTwin:
         return NumpyTwin(model, parameters, optimizer, dtype)
+
+    def rates(self, schedule: Schedule, steps: int) -> Array:
+        return schedule.rates(steps)
+
+    def draw(self, initializer: Initializer, shape: tuple[int, int], seed: int) -> Array:
+        return initializer.draw(np.random.default_rng(seed), *shape, shape)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.keras_backend import tf  # type: ignore[attr-defined]  # loaded there, in silence
+from backends.on_keras.framework import tf  # loaded there, in silence
 from backends.witness_array import CREATION, follow
 from backends.witness_memory import Axis, NotTraceable, Tensor, as_float64
 from scratch.arrays import Array

@@ -12,12 +12,14 @@ if _TYPE_CHECKING:
     from backproof.checking import Check, check, check_derivation
     from comparisons.compare import Comparison, compare
     from comparisons.ladder import Ladder, judge
+    from comparisons.ledger import Difference, ledger
     from comparisons.recipe import Recipe, load_recipe
     from comparisons.structured import ModelCheck, check_model
 
 __all__ = [
     "Check",
     "Comparison",
+    "Difference",
     "Ladder",
     "ModelCheck",
     "Recipe",
@@ -26,6 +28,7 @@ __all__ = [
     "check_model",
     "compare",
     "judge",
+    "ledger",
     "load_recipe",
 ]
 __version__ = "0.1.0"
@@ -38,6 +41,8 @@ _HOMES = {
     "compare": "comparisons.compare",
     "Ladder": "comparisons.ladder",
     "judge": "comparisons.ladder",
+    "Difference": "comparisons.ledger",
+    "ledger": "comparisons.ledger",
     "Recipe": "comparisons.recipe",
     "load_recipe": "comparisons.recipe",
     "ModelCheck": "comparisons.structured",

@@ -1,4 +1,4 @@
-"""The command line: `backproof check`, `backproof compare` and `backproof doctor`."""
+"""The command line: `backproof check`, `backproof compare`, `backproof ledger` and `backproof doctor`."""
 
 import io
 import json
@@ -251,6 +251,81 @@ def compare(
     if result.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     raise typer.Exit(EXIT_WRONG if result.verdict == "wrong" else EXIT_RIGHT)
+
+
+LEDGER = """What Keras, PyTorch, JAX and the papers are known to do differently, and how to align them.
+
+Without NAME, a line for each difference. NAME is the name of one, of an operation (adam, batch_normalization) or of a kind \
+(loss); then all is said: what each side computes and how large the difference is, where it stands in the sources, who \
+follows the paper, what to write so that both agree, and a few lines of code that show it with the frameworks alone.
+
+--run runs those lines with the versions that are installed here, each in a fresh Python process, and says whether they \
+still print what the ledger says.
+"""
+
+
+@app.command(
+    help=LEDGER,
+    epilog="Examples:\n\n"
+    "backproof ledger\n\n"
+    "backproof ledger adam   [dim]# everything about one operation[/dim]\n\n"
+    "backproof ledger adam-epsilon-hat --run   [dim]# does it hold for the versions installed here?[/dim]\n\n"
+    "backproof ledger --kind loss --html losses.html\n\n"
+    "Exit code 0: shown, and with --run all print the same. 1: a reproducer prints something else. 2: there is no such "
+    "entry, or it cannot be told because a framework is missing or was too slow. 130: stopped with Ctrl-C; what was done is shown.",
+)
+def ledger(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A difference, an operation or a kind.")] = None,
+    kind: Annotated[
+        Literal["activation", "layer", "loss", "optimizer", "schedule", "initializer", "runtime"] | None,
+        typer.Option(metavar="KIND", help="activation, layer, loss, optimizer, schedule, initializer or runtime: only these."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the listing.")] = False,
+    run: Annotated[bool, typer.Option("--run", help="Run the reproducers; all of them take some minutes.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page that needs nothing beside it.")] = None,
+) -> None:
+    """Look up the known differences between frameworks."""
+    from comparisons.ledger import LedgerError, find
+    from comparisons.ledger import ledger as all_entries
+    from comparisons.reproducing import reproduce_all
+    from reports.ledger import show_entries, show_overview
+    from reports.ledger_text import to_json
+
+    messages = Console(stderr=True, highlight=False)
+    try:
+        entries = find(name) if name is not None else list(all_entries().values())
+    except LedgerError as error:
+        _fail(messages, str(error))
+    entries = [entry for entry in entries if kind in (None, entry.kind)]
+    if not entries:
+        about = f' about "{name}"' if name is not None else ""
+        _fail(messages, f"the ledger has nothing{about} of the kind {kind}; leave out --kind.")
+    reproduced = None
+    if run:
+        with messages.status("running") as status:
+            reproduced = reproduce_all(
+                entries, progress=lambda done, total: status.update(f"running {total - done} of {total}")
+            )
+    if as_json:
+        print(json.dumps(to_json(entries, reproduced), indent=1, allow_nan=False))
+    else:
+        show = show_overview if name is None else show_entries
+        show(entries, Console(highlight=False), reproduced)
+    if html is not None:
+        from reports.ledger_page import write_page
+
+        try:
+            page = write_page(entries, html, name or kind, reproduced)
+        except OSError as error:
+            _fail(messages, f"{html} cannot be written: {error.strerror}. Choose another place with --html.")
+        messages.print(f"The page: {_escape(str(page.resolve()))}", soft_wrap=True)
+    if reproduced is None:
+        raise typer.Exit(EXIT_RIGHT)
+    if reproduced.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if reproduced.names("differs"):
+        raise typer.Exit(EXIT_WRONG)
+    raise typer.Exit(EXIT_FAILED if reproduced.names("late") or not reproduced.names("same") else EXIT_RIGHT)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from comparisons.optimizers import Replays, compare_optimizer, mathematics, reco
 from comparisons.recipe import OPTIMIZERS, OptimizerTable, Recipe, build_optimizer, load_recipe
 from comparisons.training import Run, batch_order, judge_trajectory, targets, train
 from scratch.arrays import Array
-from scratch.optimizers import CONVENTIONS, SGD, Adam, Convention
+from scratch.optimizers import CONVENTIONS, Convention, Optimizer
 
 DTYPES = ("float32", "float64")
 RECORDED_STEPS = 50
@@ -243,7 +243,7 @@ class _Study:
         distinct = list(dict.fromkeys(formulas.values()))
         affordable = int(FLOAT128_BUDGET / max(cost * len(distinct), 1))
         self.free_steps = min(len(self.order), max(2, min(FREE_STEPS, affordable)))
-        trajectories: dict[SGD | Adam, list[Array]] = {formula: [] for formula in distinct}
+        trajectories: dict[Optimizer, list[Array]] = {formula: [] for formula in distinct}
         for formula, trajectory in trajectories.items():
             twin = NumpyTwin(self.model, self.initial, formula, "float128")
             for index in range(self.free_steps):

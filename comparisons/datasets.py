@@ -140,7 +140,7 @@ def _keras_mnist() -> Dataset:
     from backends import BackendUnavailable, load_backend
 
     otherwise = f"Give the folder of the four IDX files with --data-dir or {DATA_DIR_VARIABLE}, or use --data mnist-5k."
-    # A download is meant to stay; see backends.keras_backend for what happens without this.
+    # A download is meant to stay; see backends.on_keras.framework for what happens without this.
     os.environ.setdefault("KERAS_HOME", str(Path.home() / ".keras"))
     try:
         load_backend("keras")

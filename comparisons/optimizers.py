@@ -16,7 +16,7 @@ from backends.numpy_backend import NumpyTwin
 from comparisons.ladder import Ladder, as_row, judge, magnitude, relative_error
 from scratch.arrays import Array
 from scratch.model import Model
-from scratch.optimizers import CHOICES, SGD, Adam, Convention, Optimizer
+from scratch.optimizers import CHOICES, Convention, Optimizer
 
 DTYPES = ("float32", "float64")
 
@@ -101,7 +101,7 @@ def _ulps(values: Array, after: Array, before: Array, change: Array | float) -> 
     return magnitude(np.abs(values - after) / np.spacing(np.maximum(size, np.finfo(after.dtype).tiny)))
 
 
-def mathematics(optimizer: SGD | Adam) -> SGD | Adam:
+def mathematics(optimizer: Optimizer) -> Optimizer:
     """The formula alone: conventions that make the same choices differ in the order of operations at most."""
     return replace(optimizer, convention="paper", choices=optimizer.effective_choices)
 
@@ -112,9 +112,9 @@ class Replays:
     def __init__(self, model: Model, recording: Recording) -> None:
         self.model = model
         self.recording = recording
-        self._known: dict[SGD | Adam, Array] = {}
+        self._known: dict[Optimizer, Array] = {}
 
-    def reference(self, optimizer: SGD | Adam) -> Array:
+    def reference(self, optimizer: Optimizer) -> Array:
         """The trajectory of a scratch optimizer in float128."""
         formula = mathematics(optimizer)
         if formula not in self._known:
@@ -125,7 +125,7 @@ class Replays:
 
 def compare_optimizer(
     backend: Backend,
-    optimizers: Mapping[Convention, SGD | Adam],
+    optimizers: Mapping[Convention, Optimizer],
     convention: Convention,
     replays: Replays,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -143,7 +143,7 @@ def compare_optimizer(
         scratch = NumpyTwin(replays.model, recording.parameters, optimizers[convention], dtype)
         ulps[f"ulp_{dtype}"] = update_ulps(twin, scratch, recording)
 
-    def against(optimizer: SGD | Adam) -> Ladder:
+    def against(optimizer: Optimizer) -> Ladder:
         reference = replays.reference(optimizer)
         return judge({dtype: trajectory_error(values, reference) for dtype, values in trajectories.items()})
 
@@ -166,7 +166,7 @@ def compare_optimizer(
     return result, others
 
 
-def find_causes(asked: SGD | Adam, own: SGD | Adam, against: Callable[[SGD | Adam], Ladder]) -> list[dict[str, Any]]:
+def find_causes(asked: Optimizer, own: Optimizer, against: Callable[[Optimizer], Ladder]) -> list[dict[str, Any]]:
     """The choices in which the asked formula differs from the backend's own, where the ladder confirms that they explain it.
 
     Each comes with the error that is left when all the other choices are repaired: what this one alone does.
@@ -176,9 +176,9 @@ def find_causes(asked: SGD | Adam, own: SGD | Adam, against: Callable[[SGD | Ada
         return []
     causes = []
     for choice in CHOICES:
-        if getattr(theirs, choice) == getattr(ours, choice):
+        if choice not in theirs ^ ours:
             continue
-        alone = against(replace(asked, choices=replace(theirs, **{choice: getattr(ours, choice)})))
+        alone = against(replace(asked, choices=theirs ^ {choice}))
         if alone.verdict == "wrong":
             causes.append({"choice": choice, "explanation": CHOICES[choice], "alone": dict(alone.errors)})
     return causes

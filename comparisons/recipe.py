@@ -15,7 +15,7 @@ from scratch.initializers import INITIALIZERS, Initializer
 from scratch.layers import Dense, Layer
 from scratch.losses import LOSSES, REDUCTIONS
 from scratch.model import Model
-from scratch.optimizers import CONVENTIONS, SGD, Adam, Convention
+from scratch.optimizers import CONVENTIONS, SGD, Adam, Convention, Optimizer
 
 BUILT_IN = Path(__file__).parent / "recipes"
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam")
@@ -127,7 +127,7 @@ class Recipe(_Table):
         """Whether targets are rows of 0 and 1 instead of class indices."""
         return self.loss.targets == "one_hot" or not model.loss.class_indices
 
-    def build_optimizer(self, convention: Convention) -> SGD | Adam:
+    def build_optimizer(self, convention: Convention) -> Optimizer:
         """The scratch optimizer in that convention."""
         return build_optimizer(self.optimizer, convention)
 
@@ -146,13 +146,13 @@ def _toml_value(value: Any) -> str:
     return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
-def build_optimizer(table: OptimizerTable, convention: Convention) -> SGD | Adam:
+def build_optimizer(table: OptimizerTable, convention: Convention) -> Optimizer:
     """The scratch optimizer that a table describes, in that convention."""
     rate = DEFAULT_RATES[table.name] if table.learning_rate is None else table.learning_rate
     if table.name == "adam":
-        return Adam(rate, table.beta_1, table.beta_2, table.epsilon, convention)
+        return Adam(rate, table.beta_1, table.beta_2, table.epsilon, convention=convention)
     momentum = 0.0 if table.name == "sgd" else table.momentum
-    return SGD(rate, momentum, table.name == "nesterov", convention)
+    return SGD(rate, momentum, table.name == "nesterov", convention=convention)
 
 
 def build_initializer(description: Any) -> Initializer:

@@ -6,10 +6,11 @@ Symbols: z is the input, a the output, da = dL/da the cotangent, dz = dL/dz the 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
-from scratch.arrays import Array, Work
+from scratch.arrays import Array, Convention, Work
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,26 @@ class Activation:
     """Inputs at which the derivative jumps; every framework chooses its own value there."""
     samples: tuple[float, ...] = (-30.0, -3.0, -0.5, -1e-3, 0.0, 1e-3, 0.5, 3.0, 30.0)
     """Inputs that tests visit beside random ones."""
-    parameters: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """The entry's own numbers, by the names that the formula has; a framework's row gets them as arguments."""
+    variants: Mapping[Convention, "Activation"] = field(default_factory=dict)
+    """What a framework computes under this name where that is not the formula above."""
+    halves: bool = False
+    """Whether it takes twice as many inputs as it gives outputs."""
+    parameters: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    state: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+
+    def in_convention(self, convention: Convention) -> "Activation":
+        """The formula as that convention has it."""
+        return self.variants.get(convention, self)
 
     def units(self, inputs: int) -> int:
-        """Number of outputs for that many inputs: the same."""
-        return inputs
+        """Number of outputs for that many inputs: the same, or half of them; raises ValueError for half of an odd number."""
+        if self.halves and inputs % 2:
+            raise ValueError(
+                f"{self.name}: it halves its inputs, but the layer before has {inputs} outputs. Give an even number."
+            )
+        return inputs // 2 if self.halves else inputs
 
     def forward(self, parameters: Mapping[str, Array], x: Array, y: Array, work: Work) -> None:
         """Write y = f(x)."""

@@ -1,7 +1,8 @@
 """What the rest of scratch means by an array, and the buffers that its rules may use."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -10,6 +11,11 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 Scalar: TypeAlias = Any
 """A Python float, or the scalar type of a wider dtype."""
+
+
+Convention: TypeAlias = str
+CONVENTIONS: tuple[Convention, ...] = ("paper", "torch", "keras", "optax")
+"""Whose formula is meant where implementations differ; "optax" is JAX with Optax."""
 
 
 def scalar_type(dtype: np.dtype[Any]) -> Callable[[float], Scalar]:
@@ -21,8 +27,9 @@ def scalar_type(dtype: np.dtype[Any]) -> Callable[[float], Scalar]:
     return float if dtype.itemsize <= 8 else dtype.type
 
 
-class Work(NamedTuple):
-    """Buffers that a rule may overwrite, made once per layer and batch size."""
+@dataclass
+class Work:
+    """What a layer needs for one batch size beside its parameters: buffers that it may overwrite, its state, its mode."""
 
     like: Array
     """(batch, units)"""
@@ -34,6 +41,13 @@ class Work(NamedTuple):
     """(units,), all one, never overwritten: `z @ unit_ones` sums over the units"""
     zeros: Array
     """(batch, units), all zero, never overwritten: comparing with it is faster than with a scalar"""
+    state: Mapping[str, Array] = field(default_factory=dict)
+    """The layer's arrays that are not trained, such as running statistics, by the names in `Layer.state`."""
+    training: bool = True
+    """Whether this pass is one of training; a forward pass in training updates the state."""
+    mask: Array | None = None
+    """(batch, units), zero where a dropout layer drops, one elsewhere; None for other layers."""
+    _buffers: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, like: Array, batch: int, units: int) -> "Work":
@@ -45,3 +59,9 @@ class Work(NamedTuple):
             unit_ones=np.ones_like(like, shape=(units,)),
             zeros=np.zeros_like(like, shape=(batch, units)),
         )
+
+    def buffer(self, name: str, *shape: int) -> Array:
+        """A further array, made when it is first asked for and kept: a backward pass finds in it what the forward pass left."""
+        if name not in self._buffers:
+            self._buffers[name] = np.empty_like(self.like, shape=shape)
+        return self._buffers[name]

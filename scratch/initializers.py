@@ -1,7 +1,7 @@
 """Initializers: how a parameter is drawn, always in float64 and from the generator that is passed in."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,8 @@ class Initializer:
     formula: str
     source: str
     draw: Callable[[np.random.Generator, int, int, tuple[int, ...]], Array]
+    settings: Mapping[str, float] = field(default_factory=dict)
+    """The entry's own numbers; a framework's row gets them as arguments."""
 
 
 def truncated_normal(rng: np.random.Generator, standard_deviation: float, shape: tuple[int, ...]) -> Array:

@@ -43,8 +43,8 @@ class Loss:
         """By how much the sum over all terms is divided."""
         return REDUCTIONS[self.reduction](batch, 1 if self.per_row else units)
 
-    def value_and_gradient(self, z: Array, y: Array, dz: Array, work: Work) -> Scalar:
-        """Write dz (batch, units) and return the loss, a scalar of z's precision."""
+    def value_and_gradient(self, z: Array, y: Array, dz: Array, work: Work, weights: Array | None = None) -> Scalar:
+        """Write dz (batch, units) and return the loss, a scalar of z's precision. `weights` are one number per row."""
         return self.rule(z, y, dz, work, self.divisor(*z.shape))
 
 

@@ -1,6 +1,6 @@
 """The network: a sequence of layers and a loss over one flat parameter vector, and the arrays that running it needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from scratch.activations import Activation
 from scratch.arrays import Array, Scalar, Work
-from scratch.layers import Dense, Layer
+from scratch.layers import Dense, Dropout, Layer, Trainable
 from scratch.losses import Loss
 
 
@@ -75,6 +75,31 @@ class Model:
         for layer in self.layers:
             yield {name: next(views) for name in layer.parameters}
 
+    @cached_property
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every state array by its path, such as batch_normalization_1.mean, in the order of the flat vector."""
+        return {
+            f"{name}.{array}": shape
+            for name, layer in zip(self.layer_names, self.layers, strict=True)
+            for array, shape in layer.state.items()
+        }
+
+    @cached_property
+    def state_size(self) -> int:
+        """Number of entries of the state."""
+        return sum(int(np.prod(shape)) for shape in self.state_shapes.values())
+
+    def state_by_layer(self, vector: Array) -> Iterator[dict[str, Array]]:
+        """The flat state cut into its arrays, without copying, one dictionary by name for each layer."""
+        start = 0
+        for layer in self.layers:
+            views = {}
+            for name, shape in layer.state.items():
+                stop = start + int(np.prod(shape))
+                views[name] = vector[start:stop].reshape(shape)
+                start = stop
+            yield views
+
     def initialize(self, rng: np.random.Generator) -> Array:
         """Initial parameters, a float64 vector whose numbers are all exact in float32.
 
@@ -82,9 +107,33 @@ class Model:
         """
         vector = np.zeros(self.size)
         for layer, parameters in zip(self.layers, self.views_by_layer(vector), strict=True):
-            if isinstance(layer, Dense):
+            if isinstance(layer, Trainable):
                 layer.initialize(parameters, rng)
         return vector.astype(np.float32).astype(np.float64)
+
+    def initial_state(self) -> Array:
+        """The state before training, a float64 vector: zero, but for arrays called variance, which are one."""
+        vector = np.zeros(self.state_size)
+        for arrays in self.state_by_layer(vector):
+            if "variance" in arrays:
+                arrays["variance"][...] = 1
+        return vector
+
+    def draw_masks(self, rng: np.random.Generator, batch: int) -> dict[str, Array]:
+        """Which units each dropout layer keeps for a batch, (batch, units) of 0 and 1 by the layer's name."""
+        return {
+            name: (rng.random((batch, units)) >= layer.rate).astype(np.float32)
+            for name, layer, units in zip(self.layer_names, self.layers, self.widths[1:], strict=True)
+            if isinstance(layer, Dropout)
+        }
+
+    def penalty(self, parameters: Array) -> Scalar:
+        """Sum of all regularizers; 0 where there is none."""
+        return sum(
+            layer.kernel_regularizer.value(views["kernel"])
+            for layer, views in zip(self.layers, self.views_by_layer(parameters), strict=True)
+            if isinstance(layer, Dense) and layer.kernel_regularizer
+        )
 
     @cached_property
     def multiply_adds(self) -> int:
@@ -97,17 +146,29 @@ class Workspace:
 
     Fill `input` (batch, inputs), call `forward`, read `output`; then fill `output_gradient` (or let `loss` do so), call
     `backward`, and find the gradients in the vector given at the start. The type and precision are those of `parameters`.
+    `state` is the layers' state, flat, which a forward pass in training updates; `masks` are those of `Model.draw_masks`.
     """
 
-    def __init__(self, model: Model, parameters: Array, gradients: Array, batch: int) -> None:
+    def __init__(self, model: Model, parameters: Array, gradients: Array, batch: int, state: Array | None = None) -> None:
         self.model = model
         self.batch = batch
+        self.parameters = parameters
         activations = [np.empty_like(parameters, shape=(batch, width)) for width in model.widths]
         cotangents = [np.empty_like(parameters, shape=(batch, width)) for width in model.widths]
-        works = [Work.empty(parameters, batch, width) for width in model.widths[1:]]
+        self.works = {
+            name: Work.empty(parameters, batch, width) for name, width in zip(model.layer_names, model.widths[1:], strict=True)
+        }
+        if state is None:
+            state = np.empty_like(parameters, shape=(model.state_size,))
+            state[...] = model.initial_state()
+        for layer, work, arrays in zip(model.layers, self.works.values(), model.state_by_layer(state), strict=True):
+            work.state = arrays
+            if isinstance(layer, Dropout):
+                work.mask = np.ones_like(work.like)
         self.input, self.output = activations[0], activations[-1]
         self.input_gradient, self.output_gradient = cotangents[0], cotangents[-1]
         self._loss_work = Work.empty(parameters, batch, model.widths[-1])
+        self._regularized = any(isinstance(layer, Dense) and layer.kernel_regularizer for layer in model.layers)
         self._steps = list(
             zip(
                 model.layers,
@@ -117,27 +178,40 @@ class Workspace:
                 activations[1:],
                 cotangents[:-1],
                 cotangents[1:],
-                works,
+                self.works.values(),
                 strict=True,
             )
         )
 
-    def forward(self) -> Array:
+    def forward(self, *, training: bool = True) -> Array:
         """The output (batch, units) for what is in `input`."""
         for layer, parameters, _, x, y, _, _, work in self._steps:
+            work.training = training
             layer.forward(parameters, x, y, work)
         return self.output
 
-    def loss(self, targets: Array) -> Scalar:
-        """The loss of `output` against targets, and its gradient in `output_gradient`."""
-        return self.model.loss.value_and_gradient(self.output, targets, self.output_gradient, self._loss_work)
+    def set_masks(self, masks: Mapping[str, Array]) -> None:
+        """Which units the dropout layers keep from now on, (batch, units) of 0 and 1 by layer name."""
+        for name, kept in masks.items():
+            if (mask := self.works[name].mask) is not None:
+                np.copyto(mask, kept)
 
-    def backward(self, *, input_gradient: bool = False) -> None:
-        """Gradients of all parameters from `output_gradient`; that of the input where asked for."""
+    def loss(self, targets: Array, weights: Array | None = None) -> Scalar:
+        """The loss of `output` against targets, and its gradient in `output_gradient`; with the regularizers' penalty.
+
+        `weights` are one number per row of the batch, (batch,).
+        """
+        value = self.model.loss.value_and_gradient(self.output, targets, self.output_gradient, self._loss_work, weights)
+        return value + self.model.penalty(self.parameters) if self._regularized else value
+
+    def backward(self, *, input_gradient: bool = False, penalty: bool = False) -> None:
+        """Gradients of all parameters from `output_gradient`; that of the input, and that of the penalty, where asked for."""
         first = self._steps[0] if self._steps else None
         for step in reversed(self._steps):
             layer, parameters, gradients, x, y, dx, dy, work = step
             layer.backward(parameters, x, y, dy, gradients, None if step is first and not input_gradient else dx, work)
+            if penalty and self._regularized and isinstance(layer, Dense) and layer.kernel_regularizer:
+                layer.kernel_regularizer.add_gradient(parameters["kernel"], gradients["kernel"])
 
     def kink_distances(self) -> Array:
         """How near each row of the last forward pass came to a kink, (batch,): the smallest |z - kink| / max |z|.

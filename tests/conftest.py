@@ -28,7 +28,7 @@ def pytest_runtest_setup():
         os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
 
 
-BACKENDS = ("numpy", "torch", "keras")
+BACKENDS = ("numpy", "torch", "keras", "jax")
 DTYPES = ("float32", "float64")
 
 

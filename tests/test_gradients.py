@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from backends.numpy_backend import NumpyBackend, NumpyTwin, as_dtype
 from comparisons.gradients import compare_gradients, make_probes
 from comparisons.ladder import judge, relative_error
-from scratch import ACTIVATIONS, LOSSES, SGD, Dense, Model
+from scratch import ACTIVATIONS, INITIALIZERS, LOSSES, SGD, Dense, Model
 from scratch.initializers import he_normal, normal
+from scratch.optimizers import OPTIMIZERS
+from scratch.schedules import SCHEDULES
 from tests.conftest import BACKENDS, DTYPES
 from tests.networks import (
     GRADIENT_MISTAKES,
@@ -24,8 +26,16 @@ from tests.networks import (
     with_activation_mistake,
 )
 
+REGISTRIES = {
+    "activations": ACTIVATIONS,
+    "losses": LOSSES,
+    "optimizers": OPTIMIZERS,
+    "schedules": SCHEDULES,
+    "initializers": INITIALIZERS,
+}
+
 RIGHT = ("exact", "rounding")
-ADAPTERS = {"torch": "backends.torch_backend", "keras": "backends.keras_backend"}
+ADAPTERS = {"torch": "backends.on_torch", "keras": "backends.on_keras", "jax": "backends.on_jax"}
 
 
 def vjp_ladder(model, backend, x, rng):
@@ -45,9 +55,10 @@ def vjp_ladder(model, backend, x, rng):
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_no_row_is_missing(name, backends):
-    adapter = importlib.import_module(ADAPTERS[name])
-    assert set(adapter.ACTIVATIONS) == set(ACTIVATIONS)
-    assert set(adapter.LOSSES) == set(LOSSES)
+    for kind, entries in REGISTRIES.items():
+        adapter = importlib.import_module(f"{ADAPTERS[name]}.{kind}")
+        rows = getattr(adapter, kind.upper())
+        assert set(rows) ^ set(adapter.GAPS) == set(entries), kind
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -122,7 +133,7 @@ def test_random_networks_on_frameworks_are_not_called_wrong(name, backends):
     # Every example builds two networks; Keras takes a tenth of a second for one.
     @given(random_networks())
     @settings(
-        max_examples={"torch": 60, "keras": 12}[name],
+        max_examples={"torch": 60, "keras": 12, "jax": 12}[name],
         deadline=None,
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow],

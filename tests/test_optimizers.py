@@ -8,7 +8,7 @@ from comparisons.optimizers import Recording, Replays, compare_optimizer, find_c
 from comparisons.optimizers import trajectory_error as error_of
 from comparisons.recipe import OPTIMIZERS, OptimizerTable, build_optimizer
 from comparisons.training import batch_order
-from scratch.optimizers import CONVENTIONS, SGD, Adam, Choices
+from scratch.optimizers import CONVENTIONS, SGD, Adam
 from tests.conftest import BACKENDS, DTYPES
 from tests.networks import OPTIMIZER_MISTAKES, network
 
@@ -71,7 +71,7 @@ def test_a_cause_counts_only_if_it_explains_everything(recording):
 
     assert [cause["choice"] for cause in find_causes(asked, own, against(own))] == ["epsilon_hat", "float32_coefficients"]
     assert find_causes(asked, own, against(Adam(learning_rate=0.002))) == []
-    only_epsilon = Adam(choices=Choices(epsilon_hat=True))
+    only_epsilon = Adam(choices=frozenset({"epsilon_hat"}))
     assert [cause["choice"] for cause in find_causes(Adam(), only_epsilon, against(only_epsilon))] == ["epsilon_hat"]
 
 
@@ -80,7 +80,7 @@ def test_a_cause_counts_only_if_it_explains_everything(recording):
 def test_betas_of_every_size(name, beta_1, beta_2, backends, recording):
     """Small betas: an interpolation from the far end would lose the digits of a gradient that follows a large one."""
     model, recorded = recording
-    optimizers = {convention: Adam(0.001, beta_1, beta_2, 1e-8, convention) for convention in CONVENTIONS}
+    optimizers = {convention: Adam(0.001, beta_1, beta_2, 1e-8, convention=convention) for convention in CONVENTIONS}
     row, _ = compare_optimizer(backends[name], optimizers, backends[name].convention or "paper", Replays(model, recorded))
     assert row["verdict"] in ("exact", "rounding"), row
 

@@ -1,0 +1,187 @@
+"""The twin of a network in JAX, and the backend."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from backends.interface import Pullback
+from backends.on_jax import activations, initializers, layers, losses, optimizers, schedules
+from backends.on_jax.framework import CPU, enable_x64, jax, jnp, optax
+from scratch.arrays import Array, Scalar
+from scratch.initializers import Initializer
+from scratch.model import Model
+from scratch.optimizers import Optimizer
+from scratch.schedules import Schedule
+
+Tree = dict[str, Any]
+
+
+class JaxTwin:
+    """A network as a function of a tree of parameters by their paths in scratch; only the training step is jitted."""
+
+    def __init__(self, model: Model, parameters: Array, optimizer: Optimizer, dtype: str) -> None:
+        self.model = model
+        self.dtype = dtype
+        self._rows = [layers.layer_row(layer) for layer in model.layers]
+        self._masks: Tree = {}
+        self._steps = 0
+        with self._precision():
+            self.transformation, self._row = optimizers.build(optimizer)
+            self._parameters = self._tree(parameters)
+            self._state = self._state_tree(model.initial_state())
+            self._optimizer_state = self.transformation.init(self._parameters)
+            self._jitted_step = jax.jit(self._step)
+            self._jitted_apply = jax.jit(self._apply)
+
+    def parameters(self) -> Array:
+        return self._flat(self._parameters)
+
+    def set_parameters(self, vector: Array) -> None:
+        with self._precision():
+            self._parameters = self._tree(vector)
+
+    def state(self) -> Array:
+        return self._flat(self._state)
+
+    def set_state(self, vector: Array) -> None:
+        with self._precision():
+            self._state = self._state_tree(vector)
+
+    def set_masks(self, masks: Mapping[str, Array]) -> None:
+        with self._precision():
+            self._masks = {name: self._array(mask) for name, mask in masks.items()}
+
+    def predict(self, x: Array) -> Array:
+        with self._precision():
+            return np.array(self._forward(self._parameters, self._state, self._array(x), {}, False)[0])
+
+    def vjp(self, x: Array, cotangent: Array, *, training: bool = True) -> Pullback:
+        with self._precision():
+
+            def output(parameters: Tree, inputs: Any) -> tuple[Any, Tree]:
+                return self._forward(parameters, self._state, inputs, self._masks, training)
+
+            value, pull_back, self._state = jax.vjp(output, self._parameters, self._array(x), has_aux=True)
+            gradients, dx = pull_back(self._array(cotangent))
+            return Pullback(np.array(value), np.array(dx), self._flat(gradients))
+
+    def loss_and_gradients(self, x: Array, y: Array, weights: Array | None = None) -> tuple[Scalar, Pullback]:
+        with self._precision():
+            targets = self._array(y)
+            per_row = None if weights is None else self._array(weights)
+
+            def value(parameters: Tree, inputs: Any) -> tuple[Any, tuple[Any, Tree]]:
+                return self._loss(parameters, self._state, inputs, targets, self._masks, per_row)
+
+            both = jax.value_and_grad(value, argnums=(0, 1), has_aux=True)(self._parameters, self._array(x))
+            (loss, (output, self._state)), (gradients, dx) = both
+            return np.asarray(loss)[()], Pullback(np.array(output), np.array(dx), self._flat(gradients))
+
+    def train_step(self, x: Array, y: Array) -> float:
+        with self._precision():
+            loss, self._parameters, self._state, self._optimizer_state = self._jitted_step(
+                self._parameters, self._state, self._optimizer_state, self._array(x), self._array(y), self._masks
+            )
+            self._steps += 1
+            return float(loss)
+
+    def apply_gradients(self, gradients: Array) -> None:
+        with self._precision():
+            self._parameters, self._optimizer_state = self._jitted_apply(
+                self._parameters, self._optimizer_state, self._tree(gradients)
+            )
+            self._steps += 1
+
+    def optimizer_state(self) -> tuple[dict[str, Array], int]:
+        saved = {}
+        for ours, theirs in self._row.slots.items():
+            value = optax.tree.get(self._optimizer_state, theirs)
+            saved[ours] = self._flat(value) if isinstance(value, dict) else np.asarray(value, self.dtype).reshape(1)
+        return saved, self._steps
+
+    def set_optimizer_state(self, saved: dict[str, Array], step: int) -> None:
+        with self._precision():
+            for name, vector in saved.items():
+                if name not in self._row.slots:
+                    continue
+                theirs = self._row.slots[name]
+                before = optax.tree.get(self._optimizer_state, theirs)
+                value = self._tree(vector) if isinstance(before, dict) else jnp.asarray(vector[0], before.dtype)
+                self._optimizer_state = optax.tree.set(self._optimizer_state, **{theirs: value})
+            if optax.tree.get_all_with_path(self._optimizer_state, "count"):
+                self._optimizer_state = optax.tree.set(self._optimizer_state, count=jnp.asarray(step, jnp.int32))
+        self._steps = step
+
+    def _forward(self, parameters: Tree, state: Tree, x: Any, masks: Tree, training: bool) -> tuple[Any, Tree]:
+        new: Tree = {}
+        for name, layer, row in zip(self.model.layer_names, self.model.layers, self._rows, strict=True):
+            p = {parameter: parameters[f"{name}.{parameter}"] for parameter in layer.parameters}
+            s = {array: state[f"{name}.{array}"] for array in layer.state}
+            x, s = row(layer, p, s, x, masks.get(name), training)
+            new |= {f"{name}.{array}": value for array, value in s.items()}
+        return x, new
+
+    def _loss(self, parameters: Tree, state: Tree, x: Any, y: Any, masks: Tree, weights: Any) -> tuple[Any, tuple[Any, Tree]]:
+        output, new = self._forward(parameters, state, x, masks, True)
+        loss = losses.loss_value(self.model.loss, output, y, weights)
+        for name, layer in zip(self.model.layer_names, self.model.layers, strict=True):
+            loss += layers.penalty(layer, {key: parameters[f"{name}.{key}"] for key in layer.parameters})
+        return loss, (output, new)
+
+    def _step(self, parameters: Tree, state: Tree, optimizer_state: Any, x: Any, y: Any, masks: Tree) -> Any:
+        (loss, (_, new)), gradients = jax.value_and_grad(self._loss, has_aux=True)(parameters, state, x, y, masks, None)
+        parameters, optimizer_state = self._apply(parameters, optimizer_state, gradients)
+        return loss, parameters, new, optimizer_state
+
+    def _apply(self, parameters: Tree, optimizer_state: Any, gradients: Tree) -> tuple[Tree, Any]:
+        updates, new = self.transformation.update(gradients, optimizer_state, parameters)
+        return optax.apply_updates(parameters, updates), new
+
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        with enable_x64(self.dtype == "float64"), jax.default_device(CPU):
+            yield
+
+    def _array(self, values: Array) -> Any:
+        return jnp.asarray(values) if values.dtype.kind in "iu" else jnp.asarray(np.array(values, self.dtype))
+
+    def _tree(self, vector: Array) -> Tree:
+        return {path: self._array(view) for path, view in self.model.views(np.asarray(vector, self.dtype)).items()}
+
+    def _state_tree(self, vector: Array) -> Tree:
+        views = [view for arrays in self.model.state_by_layer(np.array(vector, self.dtype)) for view in arrays.values()]
+        return dict(zip(self.model.state_shapes, map(self._array, views), strict=True))
+
+    def _flat(self, tree: Tree) -> Array:
+        paths = [path for path in (*self.model.shapes, *self.model.state_shapes) if path in tree]
+        return np.concatenate([np.asarray(tree[path], self.dtype).ravel() for path in paths] or [np.zeros(0, self.dtype)])
+
+
+class JaxBackend:
+    """JAX with Optax, on the CPU."""
+
+    name = "jax"
+    title = "JAX"
+    convention = "optax"
+    gaps: Mapping[str, str] = {
+        **{f"activation/{name}": reason for name, reason in activations.GAPS.items()},
+        **{f"layer/{name}": reason for name, reason in layers.GAPS.items()},
+        **{f"loss/{name}": reason for name, reason in losses.GAPS.items()},
+        **{f"optimizer/{name}": reason for name, reason in optimizers.GAPS.items()},
+        **{f"schedule/{name}": reason for name, reason in schedules.GAPS.items()},
+        **{f"initializer/{name}": reason for name, reason in initializers.GAPS.items()},
+    }
+
+    def versions(self) -> dict[str, str]:
+        return {"jax": jax.__version__, "optax": optax.__version__}
+
+    def mirror(self, model: Model, parameters: Array, optimizer: Optimizer, dtype: Any) -> JaxTwin:
+        return JaxTwin(model, parameters, optimizer, dtype)
+
+    def rates(self, schedule: Schedule, steps: int) -> Array:
+        return schedules.rates(schedule, steps)
+
+    def draw(self, initializer: Initializer, shape: tuple[int, int], seed: int) -> Array:
+        return initializers.draw(initializer, shape, seed)

@@ -1,0 +1,1 @@
+"""Keras 3 on TensorFlow as a backend: a `keras.Sequential`, Keras losses, Keras optimizers, a traced step."""

@@ -1,0 +1,67 @@
+"""Scratch's layers in PyTorch: one row each, with the names that PyTorch gives to their parameters and their state."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends.interface import find_row
+from backends.on_torch.activations import ACTIVATIONS
+from backends.on_torch.activations import GAPS as ACTIVATION_GAPS
+from backends.on_torch.framework import torch
+from scratch.activations import Activation
+from scratch.layers import Dense, Layer
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """How one kind of layer is made, and what its arrays are called there."""
+
+    module: Callable[[Any], torch.nn.Module]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Scratch's parameters by PyTorch's names."""
+    transposed: frozenset[str] = frozenset()
+    """Those of them that PyTorch keeps transposed."""
+    state: Mapping[str, str] = field(default_factory=dict)
+    """Scratch's state by the names of PyTorch's buffers."""
+
+
+class MaskedDropout(torch.nn.Module):
+    """Dropout with a mask that is given, instead of PyTorch's own draw."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.mask: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Y = x m / (1 - p) in training."""
+        return x * self.mask.to(x.dtype) / (1 - self.rate) if self.training and self.mask is not None else x
+
+
+LAYERS: dict[str, LayerRow] = {
+    "dense": LayerRow(
+        lambda layer: torch.nn.Linear(layer.inputs, layer.outputs, bias=layer.bias),
+        {"kernel": "weight", "bias": "bias"},
+        transposed=frozenset({"kernel"}),
+    ),
+    "dropout": LayerRow(lambda layer: MaskedDropout(layer.rate)),
+}
+
+GAPS: dict[str, str] = {}
+"""What PyTorch does not have, and what there is instead."""
+
+
+def layer_row(layer: Layer) -> LayerRow:
+    """The row of a layer or activation; raises NotOffered."""
+    if isinstance(layer, Activation):
+        make = find_row(ACTIVATIONS, ACTIVATION_GAPS, layer.name, "PyTorch")
+        return LayerRow(lambda entry: make(**entry.settings))
+    return find_row(LAYERS, GAPS, layer.name, "PyTorch")
+
+
+def penalty(layer: Layer, module: torch.nn.Module) -> torch.Tensor | None:
+    """The regularizer of a dense layer; PyTorch has none, so people write it like this."""
+    if not (isinstance(layer, Dense) and layer.kernel_regularizer):
+        return None
+    weight: torch.Tensor = module.weight  # type: ignore[assignment]
+    return layer.kernel_regularizer.l1 * weight.abs().sum() + layer.kernel_regularizer.l2 * weight.square().sum()

@@ -1,0 +1,66 @@
+"""Scratch's optimizers in PyTorch: one row each, with the names that PyTorch gives to their slots."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends.interface import NotOffered, find_row
+from backends.on_torch.framework import torch
+from scratch.optimizers import Optimizer
+
+Parameters = list[torch.nn.Parameter]
+
+
+@dataclass(frozen=True)
+class OptimizerRow:
+    """How one optimizer is made, and what its state is called there."""
+
+    make: Callable[[Any, Parameters], torch.optim.Optimizer]
+    """From scratch's optimizer and PyTorch's parameters."""
+    slots: Mapping[str, str] = field(default_factory=dict)
+    """Scratch's slots and numbers, in the "torch" convention, by PyTorch's names."""
+    counts: bool = True
+    """Whether PyTorch keeps the number of steps in its state."""
+
+
+def _sgd(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters, lr=o.learning_rate, momentum=o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay
+    )
+
+
+def _adam(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    betas = (o.beta_1, o.beta_2)
+    make = torch.optim.AdamW if o.decoupled else torch.optim.Adam
+    return make(parameters, lr=o.learning_rate, betas=betas, eps=o.epsilon, weight_decay=o.weight_decay)
+
+
+OPTIMIZERS: dict[str, OptimizerRow] = {
+    "sgd": OptimizerRow(_sgd, counts=False),
+    "momentum": OptimizerRow(_sgd, {"velocity": "momentum_buffer"}, counts=False),
+    "nesterov": OptimizerRow(_sgd, {"velocity": "momentum_buffer"}, counts=False),
+    "adam": OptimizerRow(_adam, {"m": "exp_avg", "v": "exp_avg_sq"}),
+}
+
+GAPS: dict[str, str] = {}
+"""What PyTorch does not have, and what there is instead."""
+DECOUPLED = {"adam", "adamw"}
+"""Optimizers that have a decoupled weight decay."""
+
+
+def optimizer_row(optimizer: Optimizer) -> OptimizerRow:
+    """The row of an optimizer; raises NotOffered, also for settings that PyTorch does not have."""
+    if optimizer.decoupled and optimizer.weight_decay and optimizer.name not in DECOUPLED:
+        raise NotOffered(f"PyTorch has no decoupled weight decay for {optimizer.name}.")
+    return find_row(OPTIMIZERS, GAPS, optimizer.name, "PyTorch")
+
+
+def clip(optimizer: Optimizer, parameters: Parameters) -> None:
+    """Clip the gradients in place, as PyTorch's users do between `backward` and `step`."""
+    if optimizer.clip_value is not None:
+        torch.nn.utils.clip_grad_value_(parameters, optimizer.clip_value)
+    if optimizer.clip_norm is not None:
+        for parameter in parameters:
+            torch.nn.utils.clip_grad_norm_([parameter], optimizer.clip_norm)
+    if optimizer.clip_global_norm is not None:
+        torch.nn.utils.clip_grad_norm_(parameters, optimizer.clip_global_norm)
