@@ -118,8 +118,8 @@ class Backend(Protocol):
         """A twin of the model that starts from these bits. `dtype` is "float32" or "float64"."""
         ...
 
-    def rates(self, schedule: Schedule, steps: int) -> Array:
-        """The learning rate of each of the first steps, (steps,), in float64."""
+    def rates(self, schedule: Schedule, steps: int, dtype: Any) -> Array:
+        """The learning rate of each of the first steps, (steps,), in that precision."""
         ...
 
     def draw(self, initializer: Initializer, shape: tuple[int, int], seed: int) -> Array:

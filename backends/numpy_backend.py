@@ -113,8 +113,8 @@ class NumpyBackend:
     def mirror(self, model: Model, parameters: Array, optimizer: Optimizer, dtype: Any) -> NumpyTwin:
         return NumpyTwin(model, parameters, optimizer, dtype)
 
-    def rates(self, schedule: Schedule, steps: int) -> Array:
-        return schedule.rates(steps)
+    def rates(self, schedule: Schedule, steps: int, dtype: Any) -> Array:
+        return schedule.rates(steps).astype(dtype)
 
     def draw(self, initializer: Initializer, shape: tuple[int, int], seed: int) -> Array:
         return initializer.draw(np.random.default_rng(seed), *shape, shape)

@@ -6,6 +6,7 @@ frameworks, must print what the entry says, so that an entry fails when a framew
 
 import difflib
 import tomllib
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -69,9 +70,9 @@ def ledger() -> dict[str, Difference]:
     return entries
 
 
-def explanations(cell: str) -> list[Difference]:
-    """The entries that explain what a cell of the matrix shows."""
-    return [entry for entry in ledger().values() if entry.concerns(cell)]
+def explanations(cell: str, choices: Collection[str] = ()) -> list[Difference]:
+    """The entries that explain what a cell of the matrix shows: by its place, or by choices that the ladder has confirmed."""
+    return [entry for entry in ledger().values() if entry.concerns(cell) or entry.choice in choices]
 
 
 def find(name: str) -> list[Difference]:

@@ -98,7 +98,7 @@ class JaxTwin:
         saved = {}
         for ours, theirs in self._row.slots.items():
             value = optax.tree.get(self._optimizer_state, theirs)
-            saved[ours] = self._flat(value) if isinstance(value, dict) else np.asarray(value, self.dtype).reshape(1)
+            saved[ours] = self._flat(self._spread(value)) if isinstance(value, dict) else np.asarray(value, self.dtype).reshape(1)
         return saved, self._steps
 
     def set_optimizer_state(self, saved: dict[str, Array], step: int) -> None:
@@ -108,7 +108,7 @@ class JaxTwin:
                     continue
                 theirs = self._row.slots[name]
                 before = optax.tree.get(self._optimizer_state, theirs)
-                value = self._tree(vector) if isinstance(before, dict) else jnp.asarray(vector[0], before.dtype)
+                value = self._gathered(vector, before) if isinstance(before, dict) else jnp.asarray(vector[0], before.dtype)
                 self._optimizer_state = optax.tree.set(self._optimizer_state, **{theirs: value})
             if optax.tree.get_all_with_path(self._optimizer_state, "count"):
                 self._optimizer_state = optax.tree.set(self._optimizer_state, count=jnp.asarray(step, jnp.int32))
@@ -154,6 +154,14 @@ class JaxTwin:
         views = [view for arrays in self.model.state_by_layer(np.array(vector, self.dtype)) for view in arrays.values()]
         return dict(zip(self.model.state_shapes, map(self._array, views), strict=True))
 
+    def _spread(self, tree: Tree) -> Tree:
+        """A slot in the shapes of the parameters: some rules keep one number for all elements of an array."""
+        return {path: np.broadcast_to(np.asarray(value), self.model.shapes[path]) for path, value in tree.items()}
+
+    def _gathered(self, vector: Array, before: Tree) -> Tree:
+        """A flat slot in the shapes that it had before: the way back from `_spread`."""
+        return {path: x if before[path].ndim else x.ravel()[0] for path, x in self._tree(vector).items()}
+
     def _flat(self, tree: Tree) -> Array:
         paths = [path for path in (*self.model.shapes, *self.model.state_shapes) if path in tree]
         return np.concatenate([np.asarray(tree[path], self.dtype).ravel() for path in paths] or [np.zeros(0, self.dtype)])
@@ -180,8 +188,8 @@ class JaxBackend:
     def mirror(self, model: Model, parameters: Array, optimizer: Optimizer, dtype: Any) -> JaxTwin:
         return JaxTwin(model, parameters, optimizer, dtype)
 
-    def rates(self, schedule: Schedule, steps: int) -> Array:
-        return schedules.rates(schedule, steps)
+    def rates(self, schedule: Schedule, steps: int, dtype: Any) -> Array:
+        return schedules.rates(schedule, steps, dtype)
 
     def draw(self, initializer: Initializer, shape: tuple[int, int], seed: int) -> Array:
         return initializers.draw(initializer, shape, seed)

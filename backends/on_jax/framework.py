@@ -12,6 +12,7 @@ try:
         import jax
         import jax.numpy as jnp
         import optax
+        import optax.contrib
 
         CPU = jax.devices("cpu")[0]  # starts the devices, which may print as well
 except ImportError as error:

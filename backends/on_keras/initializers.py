@@ -10,8 +10,26 @@ from backends.on_keras.framework import keras
 from scratch.arrays import Array
 from scratch.initializers import Initializer
 
+initializers = keras.initializers
+
 INITIALIZERS: dict[str, Callable[..., Any]] = {
-    "he_normal_truncated": keras.initializers.HeNormal,
+    "he_normal_truncated": initializers.HeNormal,
+    "he_uniform": initializers.HeUniform,
+    "glorot_normal_truncated": initializers.GlorotNormal,
+    "glorot_uniform": initializers.GlorotUniform,
+    "lecun_normal_truncated": initializers.LecunNormal,
+    "lecun_uniform": initializers.LecunUniform,
+    "he_normal": lambda seed: initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal", seed),
+    "glorot_normal": lambda seed: initializers.VarianceScaling(1.0, "fan_avg", "untruncated_normal", seed),
+    "torch_linear": lambda seed: initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed),
+    "uniform": lambda low, high, seed: initializers.RandomUniform(low, high, seed),
+    "normal": lambda standard_deviation, seed: initializers.RandomNormal(0.0, standard_deviation, seed),
+    "truncated_normal": lambda standard_deviation, seed: initializers.TruncatedNormal(0.0, standard_deviation, seed),
+    "orthogonal": lambda gain, seed: initializers.Orthogonal(gain, seed),
+    "constant": lambda value, seed: initializers.Constant(value),
+    "zeros": lambda seed: initializers.Zeros(),
+    "ones": lambda seed: initializers.Ones(),
+    "identity": lambda seed: initializers.Identity(),
 }
 
 GAPS: dict[str, str] = {}

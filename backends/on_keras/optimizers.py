@@ -34,17 +34,37 @@ def _sgd(o: Any, **shared: Any) -> Any:
     return keras.optimizers.SGD(momentum=o.momentum, nesterov=o.nesterov, **shared)
 
 
+def _with_moments(make: Any, **more: Any) -> Callable[..., Any]:
+    return lambda o, **shared: make(beta_1=o.beta_1, beta_2=o.beta_2, epsilon=o.epsilon, **more, **shared)
+
+
+def _lion(o: Any, **shared: Any) -> Any:
+    if o.beta_1 == 0:
+        raise NotOffered("Keras has no Lion with a beta_1 of 0. Use any other share, or another backend.")
+    return keras.optimizers.Lion(beta_1=o.beta_1, beta_2=o.beta_2, **shared)
+
+
+MOMENTS = {"m": "_momentums", "v": "_velocities"}
+
 OPTIMIZERS: dict[str, OptimizerRow] = {
     "sgd": OptimizerRow(_sgd),
     "momentum": OptimizerRow(_sgd, {"velocity": "momentums"}),
     "nesterov": OptimizerRow(_sgd, {"velocity": "momentums"}),
-    "adam": OptimizerRow(
-        lambda o, **shared: keras.optimizers.Adam(beta_1=o.beta_1, beta_2=o.beta_2, epsilon=o.epsilon, **shared),
-        {"m": "_momentums", "v": "_velocities"},
-    ),
+    "adam": OptimizerRow(_with_moments(keras.optimizers.Adam), MOMENTS),
+    "adamw": OptimizerRow(_with_moments(keras.optimizers.AdamW), MOMENTS),
+    "amsgrad": OptimizerRow(_with_moments(keras.optimizers.Adam, amsgrad=True), MOMENTS | {"v_max": "_velocity_hats"}),
+    "adamax": OptimizerRow(_with_moments(keras.optimizers.Adamax), {"m": "_m", "u": "_u"}),
+    "nadam": OptimizerRow(_with_moments(keras.optimizers.Nadam), MOMENTS | {"mu_product": "_u_product"}),
+    "lion": OptimizerRow(_lion, {"m": "_momentums"}),
+    "lamb": OptimizerRow(_with_moments(keras.optimizers.Lamb), MOMENTS),
 }
 
-GAPS: dict[str, str] = {}
+GAPS: dict[str, str] = {
+    "radam": "keras.optimizers has none. PyTorch and Optax have it.",
+    "yogi": "keras.optimizers has none. Optax has it.",
+    "novograd": "keras.optimizers has none. Optax has it.",
+    "adabelief": "keras.optimizers has none. Optax has it.",
+}
 """What Keras does not have, and what there is instead."""
 
 

@@ -179,8 +179,8 @@ class TorchBackend:
     def mirror(self, model: Model, parameters: Array, optimizer: Optimizer, dtype: Any) -> TorchTwin:
         return TorchTwin(model, parameters, optimizer, dtype)
 
-    def rates(self, schedule: Schedule, steps: int) -> Array:
-        return schedules.rates(schedule, steps)
+    def rates(self, schedule: Schedule, steps: int, dtype: Any) -> Array:
+        return schedules.rates(schedule, steps, dtype)
 
     def draw(self, initializer: Initializer, shape: tuple[int, int], seed: int) -> Array:
         return initializers.draw(initializer, shape, seed)

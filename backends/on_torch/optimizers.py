@@ -32,19 +32,62 @@ def _sgd(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
 def _adam(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
     betas = (o.beta_1, o.beta_2)
     make = torch.optim.AdamW if o.decoupled else torch.optim.Adam
-    return make(parameters, lr=o.learning_rate, betas=betas, eps=o.epsilon, weight_decay=o.weight_decay)
+    amsgrad = o.name == "amsgrad"
+    return make(parameters, lr=o.learning_rate, betas=betas, eps=o.epsilon, weight_decay=o.weight_decay, amsgrad=amsgrad)
+
+
+def _adamax(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    betas = (o.beta_1, o.beta_2)
+    return torch.optim.Adamax(parameters, lr=o.learning_rate, betas=betas, eps=o.epsilon, weight_decay=o.weight_decay)
+
+
+def _nadam(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    return torch.optim.NAdam(
+        parameters,
+        lr=o.learning_rate,
+        betas=(o.beta_1, o.beta_2),
+        eps=o.epsilon,
+        weight_decay=o.weight_decay,
+        momentum_decay=o.momentum_decay,
+        decoupled_weight_decay=o.decoupled,
+    )
+
+
+def _radam(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    return torch.optim.RAdam(
+        parameters,
+        lr=o.learning_rate,
+        betas=(o.beta_1, o.beta_2),
+        eps=o.epsilon,
+        weight_decay=o.weight_decay,
+        decoupled_weight_decay=o.decoupled,
+    )
+
+
+MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
 
 
 OPTIMIZERS: dict[str, OptimizerRow] = {
     "sgd": OptimizerRow(_sgd, counts=False),
     "momentum": OptimizerRow(_sgd, {"velocity": "momentum_buffer"}, counts=False),
     "nesterov": OptimizerRow(_sgd, {"velocity": "momentum_buffer"}, counts=False),
-    "adam": OptimizerRow(_adam, {"m": "exp_avg", "v": "exp_avg_sq"}),
+    "adam": OptimizerRow(_adam, MOMENTS),
+    "adamw": OptimizerRow(_adam, MOMENTS),
+    "amsgrad": OptimizerRow(_adam, MOMENTS | {"v_max": "max_exp_avg_sq"}),
+    "adamax": OptimizerRow(_adamax, {"m": "exp_avg", "u": "exp_inf"}),
+    "nadam": OptimizerRow(_nadam, MOMENTS | {"mu_product": "mu_product"}),
+    "radam": OptimizerRow(_radam, MOMENTS),
 }
 
-GAPS: dict[str, str] = {}
+GAPS: dict[str, str] = {
+    "lion": "torch.optim has none. Keras and Optax have it.",
+    "lamb": "torch.optim has none. Keras and Optax have it.",
+    "yogi": "torch.optim has none. Optax has it.",
+    "novograd": "torch.optim has none. Optax has it.",
+    "adabelief": "torch.optim has none. Optax has it.",
+}
 """What PyTorch does not have, and what there is instead."""
-DECOUPLED = {"adam", "adamw"}
+DECOUPLED = {"adam", "adamw", "amsgrad", "nadam", "radam"}
 """Optimizers that have a decoupled weight decay."""
 
 

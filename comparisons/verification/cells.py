@@ -1,0 +1,91 @@
+"""What the matrix consists of: tasks, which are run together, and the cells that they give."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from comparisons.ladder import Ladder, Verdict, as_row
+from scratch.arrays import Convention
+
+KINDS = ("activation", "layer", "loss", "optimizer", "schedule", "initializer")
+RIGHT: tuple[Verdict, ...] = ("exact", "rounding")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is run."""
+
+    steps: int = 1000
+    """Of every optimizer and schedule."""
+    draws: int = 1_000_000
+    """From every initializer."""
+    variants: bool = True
+    """Whether settings other than an entry's own are run too."""
+
+
+FULL = Effort()
+QUICK = Effort(steps=60, draws=400_000, variants=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One entry on one backend: what is run at once, and saved at once."""
+
+    kind: str
+    name: str
+    backend: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}/{self.backend}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One verdict with the numbers behind it."""
+
+    kind: str
+    name: str
+    backend: str
+    convention: Convention
+    """Whose formula the backend is held against."""
+    property: str
+    """What is compared, such as `value` or `1,000 steps`."""
+    verdict: str
+    case: str = ""
+    """With which settings, where not the entry's own."""
+    slope: float | None = None
+    errors: Mapping[str, float] = field(default_factory=dict)
+    """By precision, or of a distribution by what is measured."""
+    reason: str = ""
+    causes: tuple[str, ...] = ()
+    """The choices, as in `scratch.optimizers.CHOICES`, that the ladder confirms to be the difference."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the matrix: kind/name/backend/convention/property."""
+        return f"{self.kind}/{self.name}/{self.backend}/{self.convention}/{self.property}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return {**asdict(self), "errors": dict(self.errors), "causes": list(self.causes)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Cell":
+        """From what `to_dict` gave."""
+        return cls(**{**data, "causes": tuple(data["causes"])})
+
+
+def cell(task: Task, convention: Convention, name: str, ladder: Ladder, case: str = "", causes: tuple[str, ...] = ()) -> Cell:
+    """The cell of a ladder."""
+    row = as_row(ladder)
+    return Cell(
+        *(task.kind, task.name, task.backend),
+        convention,
+        name,
+        ladder.verdict,
+        case,
+        row["slope"],
+        dict(ladder.errors),
+        row["reason"],
+        causes,
+    )
