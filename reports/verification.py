@@ -88,7 +88,9 @@ def show_matrix(matrix: Matrix, console: Console) -> None:
         for name, title in explained.items():
             console.print(f"  [cyan]{name}[/cyan]  {escape(title)}", highlight=False)
         console.print()
-    signs = f"{SYMBOLS['exact']} exact   {SYMBOLS['rounding']} rounding   {EXPLAINED} differs as the ledger says   – does not exist"
+    signs = (
+        f"{SYMBOLS['exact']} exact   {SYMBOLS['rounding']} rounding   {EXPLAINED} differs as the ledger says   – does not exist"
+    )
     console.print(f"[dim]{signs}; the number is that of the cells[/dim]")
     style = STYLES["wrong" if any(c.verdict == "wrong" for c in matrix.open) else "inconclusive" if matrix.open else "rounding"]
     console.print(Text(sentence(matrix), style=style))
@@ -121,7 +123,13 @@ class MatrixProgress:
     """A bar with the task at hand; call it with the next task, the tasks done and their number."""
 
     def __init__(self, console: Console) -> None:
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self.bars = Progress(*columns, console=console, transient=True)
         self._task = self.bars.add_task("loading backends", total=None)
 

@@ -156,6 +156,9 @@ def run(task: Task, backend: Backend, effort: Effort) -> dict[str, Any]:
                 cells = list(RUNNERS[task.kind](task, backend, effort))
         except NotOffered as error:
             reason = str(error)
+        except Exception as error:  # a backend fails in any way it likes, and the other tasks must not suffer from it
+            why = f"it failed: {type(error).__name__}: {error}"
+            cells = [Cell(task.kind, task.name, task.backend, backend.convention or "paper", "run", "inconclusive", reason=why)]
     return {"gap": reason, "cells": [cell.to_dict() for cell in cells]}
 
 

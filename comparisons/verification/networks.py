@@ -19,7 +19,7 @@ from comparisons.ladder import Ladder, judge, relative_error
 from comparisons.verification.cells import Cell, Effort, Task, cell
 from scratch.activations import ACTIVATIONS, Activation
 from scratch.arrays import Array, Convention
-from scratch.layers import LAYERS, VARIANTS, Layer
+from scratch.layers import LAYERS, VARIANTS, Embedding, Layer
 from scratch.losses import mean_squared_error
 from scratch.model import Model
 from scratch.optimizers import SGD
@@ -98,6 +98,9 @@ class Point:
         worst = 0.0
         for array, value in ((x, lambda moved: at(p, moved)), (p, lambda moved: at(moved, x))):
             slopes = np.zeros_like(array)
+            if array is x and _takes_indices(self.model.layers[0]):
+                found.append(slopes)  # a whole number does not move
+                continue
             for index in np.ndindex(array.shape):
                 once, twice = (_slope(value, array, index, h) for h in (STEP, 2 * STEP))
                 slopes[index] = once
@@ -140,9 +143,13 @@ def layer_cells(task: Task, backend: Backend, effort: Effort) -> Iterator[Cell]:
 
 
 def _batch(layer: Any, rng: np.random.Generator) -> Array:
-    if hasattr(layer, "tokens"):  # an embedding takes whole numbers
+    if _takes_indices(layer):
         return rng.integers(0, layer.tokens, (ROWS, WIDTH)).astype(np.float32)
     return rng.standard_normal((ROWS, WIDTH)).astype(np.float32)
+
+
+def _takes_indices(layer: Any) -> bool:
+    return isinstance(layer, Embedding)
 
 
 def _formulas(entry: Any, convention: Convention | None) -> Iterator[tuple[Convention, Any]]:

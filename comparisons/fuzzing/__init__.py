@@ -1,0 +1,1 @@
+"""`backproof fuzz`: random operations, inputs and edge values against 34-digit arithmetic, shrunk to the smallest that differs."""

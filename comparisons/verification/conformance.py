@@ -1,0 +1,193 @@
+"""What a backend must do to be one, as a list of checks: ours pass them, and a stranger's proves itself with them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends import Backend, NotOffered
+from backends.interface import Twin
+from comparisons.verification.cells import QUICK, RIGHT, Cell, Task
+from comparisons.verification.matrix import REGISTRIES, run
+from scratch.activations import ACTIVATIONS
+from scratch.arrays import CONVENTIONS, Array
+from scratch.layers import Dense, Dropout
+from scratch.losses import softmax_cross_entropy
+from scratch.model import Model
+from scratch.optimizers import SGD, Adam
+
+DTYPES = ("float32", "float64")
+MODEL = Model(5, (Dense(5, 4), ACTIVATIONS["tanh"], Dense(4, 3)), softmax_cross_entropy())
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a backend must do. Call it; it raises AssertionError with one sentence, or NotOffered."""
+
+    name: str
+    function: Callable[[], None]
+
+    def __call__(self) -> None:
+        self.function()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def conformance(backend: Backend) -> list[Check]:
+    """Every check for one backend, for `pytest.mark.parametrize("check", conformance(backend), ids=str)`.
+
+    First how it behaves, then each operation of scratch on the ladder. An operation that the backend does not offer raises
+    NotOffered, which a test may turn into a skip.
+    """
+    behaviour = [_is_described, _keeps_bits, _gives_copies, _changes_nothing, _has_modes, _trains, _continues]
+    checks = [Check(function.__name__.strip("_").replace("_", " "), _bound(function, backend)) for function in behaviour]
+    for kind, registry in REGISTRIES.items():
+        checks += [Check(f"{kind} {name}", _operation(backend, Task(kind, name, backend.name))) for name in registry]
+    return checks
+
+
+def check_backend(backend: Backend) -> list[str]:
+    """Run all checks; returns the names of operations that the backend does not offer. Raises at the first that fails."""
+    missing = []
+    for check in conformance(backend):
+        try:
+            check()
+        except NotOffered:
+            missing.append(check.name)
+    return missing
+
+
+def _bound(function: Callable[[Backend], None], backend: Backend) -> Callable[[], None]:
+    return lambda: function(backend)
+
+
+def _operation(backend: Backend, task: Task) -> Callable[[], None]:
+    def check() -> None:
+        record = run(task, backend, QUICK)
+        if record["gap"]:
+            raise NotOffered(record["gap"])
+        wrong = [
+            cell
+            for cell in map(Cell.from_dict, record["cells"])
+            if cell.verdict not in RIGHT and cell.convention == (backend.convention or "paper")
+        ]
+        assert not wrong, "; ".join(f"{cell.place} {cell.case} is {cell.verdict}: {dict(cell.errors)}" for cell in wrong)
+
+    return check
+
+
+def _twin(backend: Backend, model: Model, parameters: Array, dtype: str) -> Twin:
+    """A twin with the most demanding of a few optimizers that the backend offers."""
+    convention = backend.convention or "paper"
+    for optimizer in (Adam(convention=convention), SGD(momentum=0.9, convention=convention)):
+        try:
+            return backend.mirror(model, parameters, optimizer, dtype)
+        except NotOffered:
+            continue
+    return backend.mirror(model, parameters, SGD(convention=convention), dtype)
+
+
+def _twins(backend: Backend, model: Model = MODEL) -> Iterator[tuple[str, Twin, Array]]:
+    parameters = model.initialize(np.random.default_rng(0))
+    for dtype in DTYPES:
+        yield dtype, _twin(backend, model, parameters, dtype), parameters
+
+
+def _batch(dtype: str) -> tuple[Array, Array]:
+    rng = np.random.default_rng(1)
+    return rng.standard_normal((6, 5)).astype(np.float32).astype(dtype), rng.integers(0, 3, 6)
+
+
+def _is_described(backend: Backend) -> None:
+    for attribute in ("name", "title"):
+        assert isinstance(getattr(backend, attribute), str), f"{attribute} should be a text."
+    assert backend.convention in (None, *CONVENTIONS), f"convention should be one of {', '.join(CONVENTIONS)}, or None."
+    assert backend.versions(), "versions() should name at least one package that decides the numbers."
+    known = {f"{kind}/{name}" for kind, registry in REGISTRIES.items() for name in registry}
+    unknown = set(backend.gaps) - known
+    assert not unknown, f"gaps names operations that there are not: {', '.join(sorted(unknown))}."
+
+
+def _keeps_bits(backend: Backend) -> None:
+    for dtype, twin, parameters in _twins(backend):
+        found = twin.parameters()
+        assert found.dtype == dtype, f"parameters() gives {found.dtype} for a twin in {dtype}."
+        assert np.array_equal(found, parameters), (
+            "a twin should start from the bits that it is given, in the order of Model.shapes."
+        )
+        other = MODEL.initialize(np.random.default_rng(2))
+        twin.set_parameters(other)
+        assert np.array_equal(twin.parameters(), other), "set_parameters() should take over the bits that it is given."
+
+
+def _gives_copies(backend: Backend) -> None:
+    for dtype, twin, _ in _twins(backend):
+        x, y = _batch(dtype)
+        kept = twin.parameters()
+        before = kept.copy()
+        twin.train_step(x, y)
+        assert np.array_equal(kept, before), "parameters() should return a copy: training has changed it."
+        kept[...] = 0
+        assert twin.parameters().any(), "parameters() should return a copy: writing to it has changed the twin."
+
+
+def _changes_nothing(backend: Backend) -> None:
+    for dtype, twin, parameters in _twins(backend):
+        x, y = _batch(dtype)
+        cotangent, gradients = np.ones((6, 3), dtype), np.ones(MODEL.size, dtype)
+        given = [parameters, x, y, cotangent, gradients]
+        copies = [array.copy() for array in given]
+        twin.vjp(x, cotangent)
+        twin.loss_and_gradients(x, y)
+        twin.train_step(x, y)
+        twin.apply_gradients(gradients)
+        twin.predict(x)
+        changed = [copy for array, copy in zip(given, copies, strict=True) if not np.array_equal(array, copy)]
+        assert not changed, "a twin should not write into the arrays that it is given."
+
+
+def _has_modes(backend: Backend) -> None:
+    model = Model(5, (Dense(5, 8), Dropout(0.5)), softmax_cross_entropy())
+    for dtype, twin, _ in _twins(backend, model):
+        x, _ = _batch(dtype)
+        masks = model.draw_masks(np.random.default_rng(3), len(x))
+        twin.set_masks(masks)
+        output = twin.vjp(x, np.ones((6, 8), dtype)).output
+        dropped = masks["dropout_1"] == 0
+        assert dropped.any(), "the mask of this check should drop something."
+        assert not output[dropped].any(), "vjp() is training: what set_masks() drops should be zero."
+        assert twin.predict(x)[dropped].all(), "predict() is inference: nothing should be dropped."
+
+
+def _trains(backend: Backend) -> None:
+    for dtype, twin, parameters in _twins(backend):
+        x, y = _batch(dtype)
+        other = _twin(backend, MODEL, parameters, dtype)
+        loss, pullback = other.loss_and_gradients(x, y)
+        other.apply_gradients(pullback.gradients)
+        found = twin.train_step(x, y)
+        # One pass may be compiled and the other not: each rounds every operation once, over some forty operations in a chain,
+        # and Adam's first step is eta times the sign, so that its size does not depend on the gradient's.
+        allowed = 64 * float(np.finfo(dtype).eps)
+        assert abs(found - float(loss)) <= allowed * max(1.0, abs(found)), (
+            "train_step() should return the loss before the step."
+        )
+        apart = float(np.abs(twin.parameters() - other.parameters()).max())
+        assert apart <= allowed, "train_step() should be loss_and_gradients() and apply_gradients()."
+
+
+def _continues(backend: Backend) -> None:
+    for dtype, twin, _ in _twins(backend):
+        x, y = _batch(dtype)
+        for _ in range(3):
+            twin.train_step(x, y)
+        saved, step = twin.optimizer_state()
+        assert step == 3, f"optimizer_state() counts {step} steps after three."
+        fresh = _twin(backend, MODEL, twin.parameters(), dtype)
+        fresh.set_optimizer_state(saved, step)
+        twin.train_step(x, y)
+        fresh.train_step(x, y)
+        assert np.array_equal(twin.parameters(), fresh.parameters()), (
+            "a twin that takes over the state should go on with the same bits."
+        )
