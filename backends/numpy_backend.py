@@ -56,20 +56,20 @@ class NumpyTwin:
         self._masks = masks
 
     def predict(self, x: Array) -> Array:
-        return self._forward(x, training=False).output.copy()
+        return self.forward(x, training=False).output.copy()
 
     def vjp(self, x: Array, cotangent: Array, *, training: bool = True) -> Pullback:
-        workspace = self._forward(x, training=training)
+        workspace = self.forward(x, training=training)
         np.copyto(workspace.output_gradient, cotangent)
         return self._pull_back(workspace)
 
     def loss_and_gradients(self, x: Array, y: Array, weights: Array | None = None) -> tuple[Scalar, Pullback]:
-        workspace = self._forward(x)
+        workspace = self.forward(x)
         loss = workspace.loss(y, weights)
         return loss, self._pull_back(workspace, penalty=True)
 
     def train_step(self, x: Array, y: Array) -> float:
-        workspace = self._forward(x)
+        workspace = self.forward(x)
         loss = workspace.loss(y)
         workspace.backward(penalty=True)
         self._optimizer.update(self._optimizer_state)
@@ -85,7 +85,8 @@ class NumpyTwin:
     def set_optimizer_state(self, saved: dict[str, Array], step: int) -> None:
         self._optimizer_state.load(saved, step)
 
-    def _forward(self, x: Array, *, training: bool = True) -> Workspace:
+    def forward(self, x: Array, *, training: bool = True) -> Workspace:
+        """The arrays of a forward pass: its output is in them, and what its backward pass needs."""
         workspace = self.workspace(len(x))
         if training and self._masks:
             workspace.set_masks(self._masks)

@@ -57,14 +57,17 @@ class Probe:
 
 
 def away_from_kinks(probes: Sequence[Probe], truth: NumpyTwin) -> list[Probe]:
-    """The probes without the rows that sit on a kink, and without the probes of which no row is left."""
+    """The probes without the rows that sit on a kink, and without the probes of which too few rows are left."""
     kept = []
     for probe in probes:
         truth.set_parameters(as_dtype(probe.parameters, "float128"))
-        truth.predict(as_dtype(probe.x, "float128"))
-        chosen = truth.workspace(len(probe.x)).kink_distances() >= KINK
-        if chosen.any():
-            kept.append(probe.rows(chosen))
+        # Batch normalization gives other numbers to the rows that are left, so they are looked at again.
+        chosen = np.zeros(len(probe.x), dtype=bool)
+        while len(probe.x) >= truth.model.fewest_rows and not chosen.all():
+            chosen = truth.forward(as_dtype(probe.x, "float128")).kink_distances() >= KINK
+            probe = probe.rows(chosen)
+        if len(probe.x) >= truth.model.fewest_rows:
+            kept.append(probe)
     return kept
 
 
@@ -185,10 +188,9 @@ def check_truth(
 def loss_at(truth: NumpyTwin, probe: Probe, parameters: Array) -> Scalar:
     """The float128 loss (or the cotangent's inner product with the output) at those parameters."""
     truth.set_parameters(parameters)
-    output = truth.predict(as_dtype(probe.x, "float128"))
+    workspace = truth.forward(as_dtype(probe.x, "float128"))
     if probe.cotangent is not None:
-        return np.add.reduce(np.multiply(output, as_dtype(probe.cotangent, "float128")), axis=None)
-    workspace = truth.workspace(len(probe.x))
+        return np.add.reduce(np.multiply(workspace.output, as_dtype(probe.cotangent, "float128")), axis=None)
     return workspace.loss(probe.y if probe.y.ndim == 1 else as_dtype(probe.y, "float128"))
 
 

@@ -110,11 +110,11 @@ class Recipe(_Table):
         widths = [inputs, *self.network.hidden, classes]
         layers: list[Layer] = []
         for index, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
-            layers.append(Dense(fan_in, fan_out, initializer, bias=self.network.bias))
             last = index == len(widths) - 2
-            activation = self.network.output if last else self.network.activation
-            if not (last and activation == "linear"):
-                layers.append(ACTIVATIONS[activation])
+            activation = ACTIVATIONS[self.network.output if last else self.network.activation]
+            layers.append(Dense(fan_in, activation.inputs(fan_out), initializer, bias=self.network.bias))
+            if not (last and activation.name == "linear"):
+                layers.append(activation)
         try:
             loss = LOSSES[self.loss.name](self.loss.reduction)
         except ValueError as error:

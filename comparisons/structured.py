@@ -172,11 +172,16 @@ def structured_gradients(model: Model, parameters: Array, x: Array, y: Array, *,
 
     Activations and losses that are not piecewise analytic, or do not take complex numbers, get central differences; their error
     is measured by doubling the step. `dtype` is the precision, float32 or float64. Layers other than Dense and activations raise
-    ValueError.
+    ValueError, and so do regularizers.
     """
     for name, layer in zip(model.layer_names, model.layers, strict=True):
         if not isinstance(layer, Dense | Activation):
-            raise ValueError(f"{name}: only dense layers and activations can be perturbed. Check this layer by itself.")
+            raise ValueError(
+                f"{name}: only dense layers and activations can be perturbed. "
+                "Leave this layer out, or check it with comparisons.gradients.check_truth, which takes every layer."
+            )
+        if isinstance(layer, Dense) and layer.kernel_regularizer:
+            raise ValueError(f"{name}.kernel_regularizer: no row has a share in a penalty. Leave it out, or use check_truth.")
     e, h = IMAGINARY[dtype], 2.0 ** round(np.log2(UNIT_ROUNDOFF[dtype]) / 3)
     point = (model, parameters, x, y, dtype)
     try:
@@ -208,7 +213,7 @@ class _Perturbations:
             self.reach.append(_reach(layer, values[-2]) if isinstance(layer, Activation) and layer.kinks else None)
         self.values = [self._lift(value) for value in values]
         self.parameters = list(model.views_by_layer(self._lift(parameters)))
-        self.alone = [isinstance(layer, Activation) and self._elementwise(layer) for layer in model.layers]
+        self.alone = [isinstance(layer, Activation) and not layer.halves and self._elementwise(layer) for layer in model.layers]
         self.slopes = self._slopes(y if y.ndim == 1 else np.array(y, dtype=dtype))
         self.rows = max(CHUNK // max(model.widths), *model.widths)
         self.outputs = [self._lift(np.zeros((self.rows, width), dtype)) for width in model.widths[1:]]
@@ -241,7 +246,8 @@ class _Perturbations:
             for step, weight in self.steps:
                 row = output[n : n + 1].copy()
                 row[0, k] += step
-                value = loss.rule(row, y[n : n + 1], dz, work, loss.divisor(*output.shape))
+                terms = loss.terms(row, y[n : n + 1], dz, work)
+                value = np.add.reduce(terms, axis=None) / loss.divisor(*output.shape)
                 slopes[n, k] += weight * float(value.imag if self.complex else value)
         return slopes
 

@@ -10,22 +10,19 @@ from backends.numpy_backend import NumpyTwin
 from comparisons.gradients import compare_gradients, make_probes
 from scratch.activations import ACTIVATIONS
 from scratch.initializers import he_normal, normal
-from scratch.layers import Dense
-from scratch.losses import LOSSES, REDUCTIONS
+from scratch.layers import LAYERS, Dense, Embedding
+from scratch.losses import LOSSES, cases, sample_targets
 from scratch.model import Model
 from scratch.optimizers import SGD, Adam
 
 DTYPES = ("float32", "float64")
-LOSS_CASES = []
-for _name, _make in LOSSES.items():
-    for _reduction in REDUCTIONS:
-        try:
-            LOSS_CASES.append((_make(_reduction), False))
-        except ValueError:
-            continue
-        if LOSS_CASES[-1][0].class_indices:
-            LOSS_CASES.append((LOSS_CASES[-1][0], True))
-"""Every loss with every reduction it has, with rows as targets and, where it takes them, class indices (True)."""
+LOSS_CASES = [
+    (case.loss, case.indices)
+    for name in LOSSES
+    for case in cases(name)
+    if case.loss.outputs == "real" and not case.loss.kinks and not (case.loss.given or case.weighted or case.edges)
+]
+"""Losses that take any outputs and have no kink, with every reduction, rows as targets and class indices (True)."""
 
 
 def loss_id(case):
@@ -36,27 +33,23 @@ def network(widths, activation="relu", loss=None, output="linear", bias=True):
     """A network of dense layers with one activation between them."""
     layers = []
     for index, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
-        layers.append(Dense(fan_in, fan_out, he_normal(), normal(0.3), bias=bias))
-        layers.append(ACTIVATIONS[output if index == len(widths) - 2 else activation])
+        entry = ACTIVATIONS[output if index == len(widths) - 2 else activation]
+        layers += [Dense(fan_in, entry.inputs(fan_out), he_normal(), normal(0.3), bias=bias), entry]
     return Model(widths[0], tuple(layers), loss or LOSSES["softmax_cross_entropy"]("mean"))
 
 
 def batch_for(model, rows, rng, indices=True):
     """Random inputs, and targets as the loss takes them; all numbers exact in float32."""
     x = rng.standard_normal((rows, model.widths[0])).astype(np.float32)
+    if model.layers and isinstance(model.layers[0], Embedding):
+        x = rng.integers(0, model.layers[0].tokens, x.shape).astype(np.float32)
     units = model.widths[-1]
-    if model.loss.class_indices and indices:
-        return x, rng.integers(0, units, rows)
-    if model.loss.name == "mean_squared_error":
-        return x, rng.standard_normal((rows, units)).astype(np.float32)
-    if model.loss.name == "binary_cross_entropy":
-        return x, rng.integers(0, 2, (rows, units)).astype(np.float32)
-    return x, np.eye(units, dtype=np.float32)[rng.integers(0, units, rows)]
+    return x, sample_targets(model.loss, rng, rows, units, indices=indices)
 
 
 def ladder_rows(model, backend, rng, rows=8, truth_model=None, indices=True, batches=1):
-    """The gradient comparison of one backend's twins of `model` with the float128 truth of `truth_model`."""
-    truth_model = truth_model or model
+    """The gradient comparison of one backend's twins of `model` with the float128 truth of `truth_model`, in its convention."""
+    truth_model = (truth_model or model).in_convention(backend.convention or "paper")
     parameters = model.initialize(rng)
     probes = make_probes(truth_model, [parameters], [batch_for(truth_model, rows, rng, indices) for _ in range(batches)], rng)
     truth = NumpyTwin(truth_model, parameters, SGD(), "float128")
@@ -66,16 +59,35 @@ def ladder_rows(model, backend, rng, rows=8, truth_model=None, indices=True, bat
 
 
 @st.composite
-def random_networks(draw):
-    """A network of up to three layers with any activations and loss, and a seed."""
+def random_networks(draw, mixed=False, gaps=()):
+    """A network of up to three dense layers with any activations and loss, how many rows to give it, and a seed.
+
+    A mixed one may begin with an embedding, and has another layer that keeps the width behind each dense one. `gaps` are a backend's.
+    """
     widths = draw(st.lists(st.integers(1, 6), min_size=2, max_size=4))
-    activations = st.sampled_from(sorted(ACTIVATIONS))
+    safe = [entry.name for entry in ACTIVATIONS.values() if not entry.overflows and f"activation/{entry.name}" not in gaps]
+    activations = st.sampled_from(sorted(safe))
     layers = []
     for fan_in, fan_out in itertools.pairwise(widths):
-        layers.append(Dense(fan_in, fan_out, he_normal(), normal(0.3), bias=draw(st.booleans())))
-        layers.append(ACTIVATIONS[draw(activations)])
-    loss, indices = draw(st.sampled_from(LOSS_CASES))
-    return Model(widths[0], tuple(layers), loss), indices, draw(st.integers(1, 9)), draw(st.integers(0, 2**32 - 1))
+        activation = ACTIVATIONS[draw(activations)]
+        width = activation.inputs(fan_out)
+        layers.append(Dense(fan_in, width, he_normal(), normal(0.3), bias=draw(st.booleans())))
+        if mixed:
+            layers.append(draw(st.sampled_from(keeping_width(width))))
+        layers.append(activation)
+    loss, indices = draw(st.sampled_from([case for case in LOSS_CASES if f"loss/{case[0].name}" not in gaps]))
+    inputs = widths[0]
+    if mixed and inputs % 2 == 0 and draw(st.booleans()):
+        layers.insert(0, Embedding(5, 2))
+        inputs //= 2
+    model = Model(inputs, tuple(layers), loss)
+    return model, indices, draw(st.integers(model.fewest_rows, 9)), draw(st.integers(0, 2**32 - 1))
+
+
+def keeping_width(width):
+    """A layer of each kind that takes any numbers and gives as many."""
+    layers = [make(width) for make in LAYERS.values()]
+    return [layer for layer in layers if layer.units(width) == width and not isinstance(layer, Dense | Embedding)]
 
 
 @dataclass(frozen=True)
@@ -103,10 +115,10 @@ class MistakenDense(Dense):
 
 def _mistaken_loss(change):
     def plant(loss):
-        def rule(z, y, dz, work, divisor):
-            value = loss.rule(z, y, dz, work, divisor)
+        def rule(z, y, dz, work, **settings):
+            terms = loss.rule(z, y, dz, work, **settings)
             change(dz, z)
-            return value
+            return terms
 
         return replace(loss, rule=rule)
 

@@ -23,22 +23,24 @@ here are below 100."""
 
 def smooth_samples(activation, rng):
     samples = np.array(activation.samples + tuple(rng.standard_normal(40)))
-    return np.array([z for z in samples if all(abs(z - kink) > 1e-6 for kink in activation.kinks)])
+    away = np.array([z for z in samples if all(abs(z - kink) > 1e-6 for kink in activation.kinks)])
+    return away[: 2 * (away.size // 2)]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_derivatives(name, rng):
     activation = ACTIVATIONS[name]
     z = float128.array(smooth_samples(activation, rng).reshape(1, -1))
-    cotangent = float128.array(rng.standard_normal(z.shape))
-    work = Work.empty(z, *z.shape)
+    units = activation.units(z.size)
+    cotangent = float128.array(rng.standard_normal((1, units)))
+    work = Work.empty(z, 1, units)
 
     def value(point):
-        a = np.empty_like(point)
+        a = np.empty_like(point, shape=(1, units))
         activation.forward({}, point, a, work)
         return np.add.reduce(np.multiply(a, cotangent), axis=None)
 
-    a, dz = np.empty_like(z), np.empty_like(z)
+    a, dz = np.empty_like(cotangent), np.empty_like(z)
     activation.forward({}, z, a, work)
     activation.backward({}, z, a, cotangent, {}, dz, work)
     for index in range(z.shape[1]):
@@ -70,10 +72,13 @@ def test_activations_agree_with_mpmath(name, rng):
 def test_extreme_inputs_give_no_warning_and_no_nan(name, dtype):
     activation = ACTIVATIONS[name]
     z = np.array([[-1e4, -100.0, -0.0, 0.0, 100.0, 1e4]], dtype=dtype)
-    a, dz, work = np.empty_like(z), np.empty_like(z), Work.empty(z, *z.shape)
+    if activation.overflows:
+        z = np.minimum(z, 50)
+    a, dz = np.empty_like(z, shape=(1, activation.units(6))), np.empty_like(z)
+    work = Work.empty(z, *a.shape)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         activation.forward({}, z, a, work)
-        activation.backward({}, z, a, np.ones_like(z), {}, dz, work)
+        activation.backward({}, z, a, np.ones_like(a), {}, dz, work)
     assert np.isfinite(a).all()
     assert np.isfinite(dz).all()
 

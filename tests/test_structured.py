@@ -109,8 +109,11 @@ def test_a_mask_missing_on_one_unit_is_named(rng):
     assert set(check["verdict"][["dense_3.kernel", "dense_3.bias"]]) <= set(RIGHT)
 
 
-@pytest.mark.parametrize("output", ACTIVATIONS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    ("activation", "output"),
+    [(name, output) for name, entry in ACTIVATIONS.items() for output in ("linear", "softmax") if not entry.overflows]
+    + [("tanh", name) for name in ACTIVATIONS],
+)
 def test_every_activation(activation, output, rng):
     model = network((9, 6, 6, 4), activation, LOSSES["mean_squared_error"]("mean"), output)
     assert check_model(model, model.initialize(rng), *batch_for(model, 7, rng)).verdict in RIGHT

@@ -27,10 +27,12 @@ class JaxTwin:
         self._rows = [layers.layer_row(layer) for layer in model.layers]
         self._masks: Tree = {}
         self._steps = 0
+        self._average_decay = optimizer.average_decay
         with self._precision():
             self.transformation, self._row = optimizers.build(optimizer)
             self._parameters = self._tree(parameters)
             self._state = self._state_tree(model.initial_state())
+            self._average = self._parameters
             self._optimizer_state = self.transformation.init(self._parameters)
             self._jitted_step = jax.jit(self._step)
             self._jitted_apply = jax.jit(self._apply)
@@ -84,7 +86,7 @@ class JaxTwin:
             loss, self._parameters, self._state, self._optimizer_state = self._jitted_step(
                 self._parameters, self._state, self._optimizer_state, self._array(x), self._array(y), self._masks
             )
-            self._steps += 1
+            self._count_step()
             return float(loss)
 
     def apply_gradients(self, gradients: Array) -> None:
@@ -92,13 +94,18 @@ class JaxTwin:
             self._parameters, self._optimizer_state = self._jitted_apply(
                 self._parameters, self._optimizer_state, self._tree(gradients)
             )
-            self._steps += 1
+            self._count_step()
 
     def optimizer_state(self) -> tuple[dict[str, Array], int]:
         saved = {}
         for ours, theirs in self._row.slots.items():
-            value = optax.tree.get(self._optimizer_state, theirs)
-            saved[ours] = self._flat(self._spread(value)) if isinstance(value, dict) else np.asarray(value, self.dtype).reshape(1)
+            found = [value for _, value in optax.tree.get_all_with_path(self._optimizer_state, theirs)]
+            if found and isinstance(found[0], dict):
+                saved[ours] = self._flat(self._spread(found))
+            elif found:
+                saved[ours] = np.asarray(found[0], self.dtype).reshape(1)
+        if self._average_decay is not None:
+            saved["average"] = self._flat(self._average)
         return saved, self._steps
 
     def set_optimizer_state(self, saved: dict[str, Array], step: int) -> None:
@@ -107,9 +114,13 @@ class JaxTwin:
                 if name not in self._row.slots:
                     continue
                 theirs = self._row.slots[name]
-                before = optax.tree.get(self._optimizer_state, theirs)
-                value = self._gathered(vector, before) if isinstance(before, dict) else jnp.asarray(vector[0], before.dtype)
-                self._optimizer_state = optax.tree.set(self._optimizer_state, **{theirs: value})
+                for path, before in optax.tree.get_all_with_path(self._optimizer_state, theirs):
+                    value = self._gathered(vector, before) if isinstance(before, dict) else jnp.asarray(vector[0], before.dtype)
+                    self._optimizer_state = optax.tree.set(
+                        self._optimizer_state, lambda each, _, path=path: each == path, **{theirs: value}
+                    )
+            if self._average_decay is not None:
+                self._average = self._tree(saved["average"])
             if optax.tree.get_all_with_path(self._optimizer_state, "count"):
                 self._optimizer_state = optax.tree.set(self._optimizer_state, count=jnp.asarray(step, jnp.int32))
         self._steps = step
@@ -154,13 +165,29 @@ class JaxTwin:
         views = [view for arrays in self.model.state_by_layer(np.array(vector, self.dtype)) for view in arrays.values()]
         return dict(zip(self.model.state_shapes, map(self._array, views), strict=True))
 
-    def _spread(self, tree: Tree) -> Tree:
-        """A slot in the shapes of the parameters: some rules keep one number for all elements of an array."""
-        return {path: np.broadcast_to(np.asarray(value), self.model.shapes[path]) for path, value in tree.items()}
+    def _count_step(self) -> None:
+        self._steps += 1
+        if self._average_decay is not None:
+            self._average = optax.incremental_update(self._parameters, self._average, 1 - self._average_decay)
+
+    def _spread(self, trees: list[Tree]) -> Tree:
+        """A slot in the shapes of the parameters: some rules keep one number for all elements of an array.
+
+        Where parameters are trained by several rules, each has a tree in which those of the others are masked. Masked in all
+        are those whose rule has no such slot.
+        """
+        values = dict.fromkeys(self.model.shapes, np.zeros((), self.dtype)) | {
+            path: value for tree in trees for path, value in tree.items() if not isinstance(value, optax.MaskedNode)
+        }
+        return {path: np.broadcast_to(np.asarray(value), self.model.shapes[path]) for path, value in values.items()}
 
     def _gathered(self, vector: Array, before: Tree) -> Tree:
         """A flat slot in the shapes that it had before: the way back from `_spread`."""
-        return {path: x if before[path].ndim else x.ravel()[0] for path, x in self._tree(vector).items()}
+        masked = {path for path, value in before.items() if isinstance(value, optax.MaskedNode)}
+        return {
+            path: before[path] if path in masked else x if before[path].ndim else x.ravel()[0]
+            for path, x in self._tree(vector).items()
+        }
 
     def _flat(self, tree: Tree) -> Array:
         paths = [path for path in (*self.model.shapes, *self.model.state_shapes) if path in tree]

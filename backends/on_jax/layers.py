@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from backends.interface import find_row
 from backends.on_jax.activations import ACTIVATIONS
 from backends.on_jax.activations import GAPS as ACTIVATION_GAPS
-from backends.on_jax.framework import jnp
+from backends.on_jax.framework import jax, jnp, optax
 from scratch.activations import Activation
 from scratch.layers import Dense, Layer
 
@@ -20,12 +20,59 @@ def _dense(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, traini
 
 
 def _dropout(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
-    return (x * mask / (1 - layer.rate) if training and mask is not None else x), s
+    kept = x if mask is None else x * mask
+    return (kept / (1 - layer.rate) if training else x), s
+
+
+def _scale_and_shift(p: Mapping[str, Any], z: Any) -> Any:
+    return z * p.get("scale", 1) + p.get("offset", 0)
+
+
+def _batch_normalization(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
+    batch = s
+    if training:
+        batch = {"mean": jnp.mean(x, axis=0), "variance": jnp.var(x, axis=0)}
+        s = {name: layer.momentum * s[name] + (1 - layer.momentum) * batch[name] for name in s}
+    z = (x - batch["mean"]) * jax.lax.rsqrt(batch["variance"] + layer.epsilon)
+    return _scale_and_shift(p, z), s
+
+
+def _group_normalization(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
+    z = jax.nn.standardize(x.reshape(len(x), layer.groups, -1), axis=-1, epsilon=layer.epsilon)
+    return _scale_and_shift(p, z.reshape(x.shape)), s
+
+
+def _rms_normalization(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
+    mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
+    return _scale_and_shift(p, x * jax.lax.rsqrt(mean_square + layer.epsilon)), s
+
+
+def _unit_normalization(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
+    # jnp.linalg.norm has a derivative of NaN at zero, which jnp.maximum hands on.
+    return x / optax.safe_norm(x, layer.epsilon, axis=-1, keepdims=True), s
+
+
+def _embedding(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
+    table = p["kernel"]
+    if layer.padding_index is not None:
+        table = table.at[layer.padding_index].set(jax.lax.stop_gradient(table[layer.padding_index]))
+    return table[x.astype(int)].reshape(len(x), -1), s
+
+
+def _prelu(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
+    return jnp.where(x > 0, x, p["slope"] * x), s
 
 
 LAYERS: dict[str, LayerRow] = {
     "dense": _dense,
     "dropout": _dropout,
+    "batch_normalization": _batch_normalization,
+    "layer_normalization": _group_normalization,
+    "group_normalization": _group_normalization,
+    "rms_normalization": _rms_normalization,
+    "unit_normalization": _unit_normalization,
+    "embedding": _embedding,
+    "prelu": _prelu,
 }
 
 GAPS: dict[str, str] = {}

@@ -22,7 +22,6 @@ class KerasTwin:
         self.model = model
         self.dtype = dtype
         rows = [layers.layer_row(layer) for layer in model.layers]
-        self._row = optimizers.optimizer_row(optimizer)
         with floatx(dtype):
             made = [row.layer(layer, dtype) for row, layer in zip(rows, model.layers, strict=True)]
             # A Sequential is only built when it has a layer.
@@ -36,6 +35,7 @@ class KerasTwin:
             ]
             self._buffers = [getattr(keras_layer, row.state[name]) for layer, row, keras_layer in pairs for name in layer.state]
             self.optimizer = optimizers.build(optimizer, self._variables)
+            self._slots = optimizers.slots(optimizer)
             self._loss = losses.loss_function(model.loss, dtype)
         self._traced_step = tf.function(self._step)
         self._traced_apply = tf.function(self.optimizer.apply)
@@ -88,19 +88,24 @@ class KerasTwin:
 
     def optimizer_state(self) -> tuple[dict[str, Array], int]:
         saved = {}
-        for ours, theirs in self._row.slots.items():
+        for ours, theirs in self._slots.items():
             value = getattr(self.optimizer, theirs)
-            saved[ours] = self._flat([v.value for v in value]) if isinstance(value, list) else self._flat([value.value])
+            if not isinstance(value, list):
+                saved[ours] = self._flat([value.value])
+            elif value:  # an empty list is that of a slot that the settings do not need
+                pairs = zip(value, self._variables, strict=True)
+                saved[ours] = self._flat([tf.zeros(v.shape, self.dtype) if slot is None else slot.value for slot, v in pairs])
         return saved, int(self.optimizer.iterations)
 
     def set_optimizer_state(self, saved: dict[str, Array], step: int) -> None:
         for name, vector in saved.items():
-            if name not in self._row.slots:
+            if name not in self._slots:
                 continue
-            value = getattr(self.optimizer, self._row.slots[name])
+            value = getattr(self.optimizer, self._slots[name])
             if isinstance(value, list):
                 for variable, values in zip(value, self._split(vector), strict=True):
-                    variable.assign(values)
+                    if variable is not None:
+                        variable.assign(values)
             else:
                 value.assign(vector[0])
         self.optimizer.iterations.assign(step)

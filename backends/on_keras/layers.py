@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.interface import find_row
+from backends.interface import NotOffered, find_row
 from backends.on_keras.activations import ACTIVATIONS
 from backends.on_keras.activations import GAPS as ACTIVATION_GAPS
 from backends.on_keras.framework import keras, tf
@@ -37,10 +37,56 @@ class MaskedDropout(keras.layers.Layer):  # type: ignore[misc]
         return x * self.mask / (1 - self.rate) if training else x
 
 
+class FlatEmbedding(keras.layers.Layer):  # type: ignore[misc]
+    """An embedding from whole numbers as floats to one row of vectors side by side."""
+
+    def __init__(self, tokens: int, dimension: int, dtype: str) -> None:
+        super().__init__(dtype=dtype)
+        self.table = keras.layers.Embedding(tokens, dimension, dtype=dtype)
+
+    def build(self, shape: Any) -> None:
+        """Make the table."""
+        self.table.build(shape)
+
+    def call(self, x: Any) -> Any:
+        """(batch, length) to (batch, length * dimension)."""
+        return keras.ops.reshape(self.table(x), (-1, x.shape[1] * self.table.output_dim))
+
+    @property
+    def embeddings(self) -> Any:
+        """The table's variable."""
+        return self.table.embeddings
+
+
+def _embedding(layer: Any, dtype: str) -> Any:
+    if layer.padding_index is not None:
+        raise NotOffered("Keras has no padding row in an embedding: mask_zero hands on a mask, and the row is trained.")
+    return FlatEmbedding(layer.tokens, layer.dimension, dtype)
+
+
+def _unit_normalization(layer: Any, dtype: str) -> Any:
+    if layer.epsilon == 1e-12:
+        return keras.layers.UnitNormalization(dtype=dtype)
+    return keras.layers.Lambda(lambda x: keras.ops.normalize(x, axis=-1, epsilon=layer.epsilon), dtype=dtype)
+
+
+def _normalization(kind: Any, **settings: str) -> Callable[[Any, str], Any]:
+    """One of Keras's normalizations, with further settings by the names that scratch has for them."""
+    return lambda layer, dtype: kind(
+        epsilon=layer.epsilon,
+        center=layer.offset,
+        scale=layer.scale,
+        dtype=dtype,
+        **{theirs: getattr(layer, ours) for theirs, ours in settings.items()},
+    )
+
+
 def _regularizer(layer: Any) -> Any:
     r = layer.kernel_regularizer
     return keras.regularizers.L1L2(r.l1, r.l2) if r else None
 
+
+SCALE_AND_OFFSET = {"scale": "gamma", "offset": "beta"}
 
 LAYERS: dict[str, LayerRow] = {
     "dense": LayerRow(
@@ -50,6 +96,20 @@ LAYERS: dict[str, LayerRow] = {
         {"kernel": "kernel", "bias": "bias"},
     ),
     "dropout": LayerRow(lambda layer, dtype: MaskedDropout(layer.rate, dtype)),
+    "batch_normalization": LayerRow(
+        _normalization(keras.layers.BatchNormalization, momentum="momentum"),
+        SCALE_AND_OFFSET,
+        {"mean": "moving_mean", "variance": "moving_variance"},
+    ),
+    "layer_normalization": LayerRow(_normalization(keras.layers.LayerNormalization), SCALE_AND_OFFSET),
+    "group_normalization": LayerRow(_normalization(keras.layers.GroupNormalization, groups="groups"), SCALE_AND_OFFSET),
+    # It always has a scale, which stays at 1 where a layer of scratch goes without.
+    "rms_normalization": LayerRow(
+        lambda layer, dtype: keras.layers.RMSNormalization(epsilon=layer.epsilon, dtype=dtype), {"scale": "scale"}
+    ),
+    "unit_normalization": LayerRow(_unit_normalization),
+    "embedding": LayerRow(_embedding, {"kernel": "embeddings"}),
+    "prelu": LayerRow(lambda layer, dtype: keras.layers.PReLU(dtype=dtype), {"slope": "alpha"}),
 }
 
 GAPS: dict[str, str] = {}
@@ -60,5 +120,7 @@ def layer_row(layer: Layer) -> LayerRow:
     """The row of a layer or activation; raises NotOffered."""
     if isinstance(layer, Activation):
         function = find_row(ACTIVATIONS, ACTIVATION_GAPS, layer.name, "Keras")
-        return LayerRow(lambda entry, dtype: keras.layers.Activation(lambda z: function(z, **entry.settings), dtype=dtype))
+        # keras.layers.Activation takes its output to be as wide as its input, so the layer behind a GLU would expect twice its width.
+        kind = keras.layers.Lambda if layer.halves else keras.layers.Activation
+        return LayerRow(lambda entry, dtype: kind(lambda z: function(z, **entry.settings), dtype=dtype))
     return find_row(LAYERS, GAPS, layer.name, "Keras")

@@ -40,6 +40,7 @@ class TorchTwin:
         self.optimizer = self._row.make(optimizer, group)
         self._steps = 0
         self.set_parameters(parameters)
+        self._averaged = optimizers.averaged_model(optimizer, self.module)
 
     def parameters(self) -> Array:
         return self._flat([parameter.detach() for parameter in self._parameters])
@@ -106,6 +107,8 @@ class TorchTwin:
                 saved[ours] = np.asarray([values[0].item()], self.dtype)
             else:
                 saved[ours] = self._flat(values)
+        if self._averaged is not None:
+            saved["average"] = self._flat([average.detach() for average in self._averages()])
         return saved, self._steps
 
     def set_optimizer_state(self, saved: dict[str, Array], step: int) -> None:
@@ -119,13 +122,27 @@ class TorchTwin:
                 else:
                     value = self._split(vector)[index].clone(memory_format=torch.contiguous_format)
                 state[self._row.slots[name]] = value
-            self.optimizer.state[parameter] = state
+            # PyTorch makes the state in the first step, which may differ from a step with zeros.
+            self.optimizer.state[parameter] = state if step else {}
+        if self._averaged is not None:
+            with torch.no_grad():
+                for average, values in zip(self._averages(), self._split(saved["average"]), strict=True):
+                    average.copy_(values)
+                self._averaged.n_averaged.fill_(step)
         self._steps = step
 
     def _step(self) -> None:
         optimizers.clip(self._description, self._parameters)
         self.optimizer.step()
+        if self._averaged is not None:
+            self._averaged.update_parameters(self.module)
         self._steps += 1
+
+    def _averages(self) -> list[torch.nn.Parameter]:
+        """The averaged model's parameters, in the order of this one's."""
+        assert self._averaged is not None
+        pairs = dict(zip(self.module.parameters(), self._averaged.module.parameters(), strict=True))
+        return [pairs[parameter] for parameter in self._parameters]
 
     def _loss(self, output: torch.Tensor, y: Array, weights: Array | None) -> torch.Tensor:
         loss = losses.loss_value(self.model.loss, output, self._tensor(y), None if weights is None else self._tensor(weights))

@@ -7,7 +7,7 @@ from typing import Any
 from backends.interface import find_row
 from backends.on_torch.activations import ACTIVATIONS
 from backends.on_torch.activations import GAPS as ACTIVATION_GAPS
-from backends.on_torch.framework import torch
+from backends.on_torch.framework import functional, torch
 from scratch.activations import Activation
 from scratch.layers import Dense, Layer
 
@@ -31,12 +31,35 @@ class MaskedDropout(torch.nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
-        self.mask: torch.Tensor | None = None
+        self.mask = torch.ones(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Y = x m / (1 - p) in training."""
-        return x * self.mask.to(x.dtype) / (1 - self.rate) if self.training and self.mask is not None else x
+        return x * self.mask.to(x.dtype) / (1 - self.rate) if self.training else x
 
+
+class UnitNormalization(torch.nn.Module):
+    """`torch.nn.functional.normalize`, for which there is no module."""
+
+    def __init__(self, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Y = x / max(|x|, epsilon)."""
+        return functional.normalize(x, dim=1, eps=self.epsilon)
+
+
+class FlatEmbedding(torch.nn.Embedding):
+    """An embedding from whole numbers as floats to one row of vectors side by side."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, length) to (batch, length * dimension)."""
+        return super().forward(x.long()).flatten(1)
+
+
+SCALE_AND_OFFSET = {"scale": "weight", "offset": "bias"}
+# PyTorch offers scale and offset together or the scale alone; what a layer of scratch goes without stays at 1 or 0 here.
 
 LAYERS: dict[str, LayerRow] = {
     "dense": LayerRow(
@@ -45,6 +68,21 @@ LAYERS: dict[str, LayerRow] = {
         transposed=frozenset({"kernel"}),
     ),
     "dropout": LayerRow(lambda layer: MaskedDropout(layer.rate)),
+    "batch_normalization": LayerRow(
+        lambda layer: torch.nn.BatchNorm1d(layer.inputs, layer.epsilon, momentum=1 - layer.momentum),
+        SCALE_AND_OFFSET,
+        state={"mean": "running_mean", "variance": "running_var"},
+    ),
+    "layer_normalization": LayerRow(lambda layer: torch.nn.LayerNorm(layer.inputs, layer.epsilon), SCALE_AND_OFFSET),
+    "group_normalization": LayerRow(
+        lambda layer: torch.nn.GroupNorm(layer.groups, layer.inputs, layer.epsilon), SCALE_AND_OFFSET
+    ),
+    "rms_normalization": LayerRow(lambda layer: torch.nn.RMSNorm(layer.inputs, layer.epsilon), {"scale": "weight"}),
+    "unit_normalization": LayerRow(lambda layer: UnitNormalization(layer.epsilon)),
+    "embedding": LayerRow(
+        lambda layer: FlatEmbedding(layer.tokens, layer.dimension, padding_idx=layer.padding_index), {"kernel": "weight"}
+    ),
+    "prelu": LayerRow(lambda layer: torch.nn.PReLU(layer.inputs), {"slope": "weight"}),
 }
 
 GAPS: dict[str, str] = {}

@@ -25,7 +25,12 @@ class OptimizerRow:
 
 def _sgd(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
     return torch.optim.SGD(
-        parameters, lr=o.learning_rate, momentum=o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay
+        parameters,
+        lr=o.learning_rate,
+        momentum=o.momentum,
+        dampening=o.dampening,
+        nesterov=o.nesterov,
+        weight_decay=o.weight_decay,
     )
 
 
@@ -64,6 +69,46 @@ def _radam(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
     )
 
 
+def _adagrad(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    return torch.optim.Adagrad(
+        parameters,
+        lr=o.learning_rate,
+        lr_decay=o.rate_decay,
+        weight_decay=o.weight_decay,
+        initial_accumulator_value=o.initial_accumulator,
+        eps=o.epsilon,
+    )
+
+
+def _adadelta(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    return torch.optim.Adadelta(parameters, lr=o.learning_rate, rho=o.rho, eps=o.epsilon, weight_decay=o.weight_decay)
+
+
+def _rmsprop(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    return torch.optim.RMSprop(
+        parameters,
+        lr=o.learning_rate,
+        alpha=o.rho,
+        eps=o.epsilon,
+        weight_decay=o.weight_decay,
+        momentum=o.momentum,
+        centered=o.centered,
+    )
+
+
+def _rprop(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    if o.weight_decay:
+        raise NotOffered("PyTorch has no weight decay for rprop. Add the penalty to the loss.")
+    etas, sizes = (o.eta_minus, o.eta_plus), (o.smallest, o.largest)
+    return torch.optim.Rprop(parameters, lr=o.learning_rate, etas=etas, step_sizes=sizes)
+
+
+def _asgd(o: Any, parameters: Parameters) -> torch.optim.Optimizer:
+    return torch.optim.ASGD(
+        parameters, lr=o.learning_rate, lambd=o.decay, alpha=o.alpha, t0=o.start, weight_decay=o.weight_decay
+    )
+
+
 MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq"}
 
 
@@ -77,6 +122,11 @@ OPTIMIZERS: dict[str, OptimizerRow] = {
     "adamax": OptimizerRow(_adamax, {"m": "exp_avg", "u": "exp_inf"}),
     "nadam": OptimizerRow(_nadam, MOMENTS | {"mu_product": "mu_product"}),
     "radam": OptimizerRow(_radam, MOMENTS),
+    "adagrad": OptimizerRow(_adagrad, {"sum": "sum"}),
+    "adadelta": OptimizerRow(_adadelta, {"v": "square_avg", "u": "acc_delta"}),
+    "rmsprop": OptimizerRow(_rmsprop, {"v": "square_avg", "m": "grad_avg", "velocity": "momentum_buffer"}),
+    "rprop": OptimizerRow(_rprop, {"previous": "prev", "step": "step_size"}),
+    "asgd": OptimizerRow(_asgd, {"averaged": "ax", "eta": "eta", "mu": "mu"}),
 }
 
 GAPS: dict[str, str] = {
@@ -85,6 +135,9 @@ GAPS: dict[str, str] = {
     "yogi": "torch.optim has none. Optax has it.",
     "novograd": "torch.optim has none. Optax has it.",
     "adabelief": "torch.optim has none. Optax has it.",
+    "ftrl": "torch.optim has none. Keras has it.",
+    "muon": "torch.optim.Muon orthogonalizes in bfloat16, whatever the precision of the parameters, so that an update is good to two "
+    "digits and depends on the order in which a CPU adds; and it refuses biases. Keras and Optax keep the precision.",
 }
 """What PyTorch does not have, and what there is instead."""
 DECOUPLED = {"adam", "adamw", "amsgrad", "nadam", "radam"}
@@ -96,6 +149,14 @@ def optimizer_row(optimizer: Optimizer) -> OptimizerRow:
     if optimizer.decoupled and optimizer.weight_decay and optimizer.name not in DECOUPLED:
         raise NotOffered(f"PyTorch has no decoupled weight decay for {optimizer.name}.")
     return find_row(OPTIMIZERS, GAPS, optimizer.name, "PyTorch")
+
+
+def averaged_model(optimizer: Optimizer, module: torch.nn.Module) -> torch.optim.swa_utils.AveragedModel | None:
+    """The module that keeps the running mean of that one's parameters, if there is to be one."""
+    if optimizer.average_decay is None:
+        return None
+    mean = torch.optim.swa_utils.get_ema_avg_fn(optimizer.average_decay)  # type: ignore[no-untyped-call]
+    return torch.optim.swa_utils.AveragedModel(module, avg_fn=mean)
 
 
 def clip(optimizer: Optimizer, parameters: Parameters) -> None:

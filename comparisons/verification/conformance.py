@@ -35,7 +35,7 @@ class Check:
 
 
 def conformance(backend: Backend) -> list[Check]:
-    """Every check for one backend, for `pytest.mark.parametrize("check", conformance(backend), ids=str)`.
+    """Every check for one backend; give them to `pytest.mark.parametrize` with `ids=str`.
 
     First how it behaves, then each operation of scratch on the ladder. An operation that the backend does not offer raises
     NotOffered, which a test may turn into a skip.

@@ -1,32 +1,87 @@
-"""Losses in the matrix: value and derivative at sampled outputs and targets, for every reduction and weighting."""
+"""Losses in the matrix: value and derivative, for every reduction, setting and kind of targets, weighted and not."""
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 
-from backends import Backend, NotOffered
+from backends import Backend, NotOffered, float128
 from backends.numpy_backend import NumpyTwin, as_dtype
-from comparisons.ladder import judge, relative_error
+from comparisons.gradients import STEP, central_difference
+from comparisons.ladder import Ladder, judge, relative_error
 from comparisons.verification.cells import Cell, Effort, Task, cell
-from comparisons.verification.networks import DTYPES, Point
-from scratch.arrays import Array, Convention
-from scratch.losses import Loss, cases, sample
+from comparisons.verification.networks import DTYPES
+from scratch.arrays import Array, Convention, Scalar
+from scratch.losses import Case, Loss, cases
 from scratch.model import Model
 from scratch.optimizers import SGD
 
-BATCH, UNITS = 7, 4
+BATCH = 7
 NOTHING = np.zeros(0)
+Results: TypeAlias = dict[str, tuple[Array, Array]]
+"""Value (1,) and derivative (batch, units), by precision."""
 
 
 def loss_cells(task: Task, backend: Backend, effort: Effort) -> Iterator[Cell]:
     """All cases of one loss; those that a framework lacks are left out."""
     listed = cases(task.name)
+    reasons = []
     offered = 0
-    for label, loss, weighted in listed if effort.variants else listed[:2]:
+    for case in listed if effort.variants else listed[:2]:
         try:
-            yield from _cells(task, backend, label, loss, weighted)
+            yield from _cells(task, backend, case)
             offered += 1
-        except NotOffered:
-            continue
+        except NotOffered as reason:
+            reasons.append(str(reason))
     if not offered:
-        raise NotOffered(f"{backend.title} offers none of the cases of {task.name}.")
+        raise NotOffered(reasons[0])
+
+
+def _cells(task: Task, backend: Backend, case: Case) -> Iterator[Cell]:
+    z, y, weights = case.sample(np.random.default_rng(0), BATCH)
+    own = case.loss if backend.convention is None else case.loss.in_convention(backend.convention)
+    formulas: dict[Convention, Loss] = {backend.convention or "paper": own}
+    if own != case.loss:
+        formulas["paper"] = case.loss
+    found: Results = {}
+    for dtype in DTYPES:
+        twin = backend.mirror(Model(z.shape[1], (), own), NOTHING, SGD(), dtype)
+        value, pullback = twin.loss_and_gradients(*_inputs(dtype, z, y, weights))
+        found[dtype] = np.reshape(value, 1), pullback.input_gradient
+    for convention, loss in formulas.items():
+        truth = NumpyTwin(Model(z.shape[1], (), loss), NOTHING, SGD(), "float128")
+        true, pullback = truth.loss_and_gradients(*_inputs("float128", z, y, weights))
+        values = judge({dtype: relative_error(of, as_dtype([true], "float128")) for dtype, (of, _) in found.items()})
+        yield cell(task, convention, "value", values, case.label)
+        if backend.convention is None and not loss.detached:
+            scratch = {**found, "float128": (as_dtype([true], "float128"), pullback.input_gradient)}
+            ladder = _against_differences(truth, scratch, z, y, weights)
+        else:
+            ladder = judge({dtype: relative_error(of, pullback.input_gradient) for dtype, (_, of) in found.items()})
+        yield cell(task, convention, "derivative", ladder, case.label)
+
+
+def _inputs(dtype: str, z: Array, y: Array, weights: Array | None) -> tuple[Array, Array, Array | None]:
+    targets = y if y.ndim == 1 else as_dtype(y, dtype)
+    return as_dtype(z, dtype), targets, None if weights is None else as_dtype(weights, dtype)
+
+
+def _against_differences(truth: NumpyTwin, found: Results, z: Array, y: Array, weights: Array | None) -> Ladder:
+    """The derivative at all precisions against central differences of the value in float128."""
+    start, targets, shares = _inputs("float128", z, y, weights)
+    true = np.zeros_like(start)
+    uncertain = 0.0
+    for index in np.ndindex(start.shape):
+        unit = np.zeros_like(start)
+        unit[index] = 1
+
+        def value(point: Array) -> Scalar:
+            return truth.loss_and_gradients(point, targets, shares)[0]
+
+        once, twice = (central_difference(value, start, unit, h) for h in (STEP, 2 * STEP))
+        true[index] = once
+        uncertain = max(uncertain, abs(float(twice - once)))
+    size = float(np.abs(true).max()) or 1.0
+    rounding = float128.UNIT_ROUNDOFF * abs(float(truth.loss_and_gradients(start, targets, shares)[0])) / STEP
+    errors = {dtype: relative_error(dz, true) for dtype, (_, dz) in found.items()}
+    return judge(errors, reference_error=(uncertain + rounding) / size)

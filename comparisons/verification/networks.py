@@ -102,6 +102,8 @@ class Point:
                 found.append(slopes)  # a whole number does not move
                 continue
             for index in np.ndindex(array.shape):
+                if array is x and not self.compare[index]:
+                    continue
                 once, twice = (_slope(value, array, index, h) for h in (STEP, 2 * STEP))
                 slopes[index] = once
                 worst = max(worst, abs(float(twice - once)))
@@ -119,7 +121,7 @@ def _slope(value: Any, array: Array, index: tuple[int, ...], step: float) -> Any
     return (value(up) - value(down)) / (2 * h)
 
 
-def activation_cells(task: Task, backend: Backend, effort: Effort) -> Iterator[Cell]:
+def activation_cells(task: Task, backend: Backend, effort: Effort) -> Iterator[Cell]:  # noqa: ARG001  (one signature for all)
     """Value and derivative of an activation at its samples and at random inputs."""
     entry = ACTIVATIONS[task.name]
     for convention, formula in _formulas(entry, backend.convention):
@@ -175,28 +177,26 @@ def _cells(task: Task, backend: Backend, convention: Convention, point: Point, e
         if backend.convention is None:
             dx, dp, uncertain = point.differences(training=training)
             found["float128"] = true
-
-        def against(name: str, reference: Array, where: Any = ..., uncertain: float = 0.0) -> Ladder:
-            errors = {
-                dtype: relative_error(getattr(pullback, name)[where], reference[where])
-                for dtype, pullback in found.items()
-                if uncertain or dtype != "float128"
-            }
-            return judge(errors, reference_error=uncertain)
-
-        yield cell(task, convention, f"value{suffix}", against("output", true.output), case)
+        outputs = {dtype: found[dtype].output for dtype in DTYPES}
+        yield cell(task, convention, f"value{suffix}", _against(outputs, true.output), case)
         if point.compare.any() and true.input_gradient.any():
-            ladder = against("input_gradient", dx, point.compare, uncertain)
+            derivatives = {dtype: pullback.input_gradient[point.compare] for dtype, pullback in found.items()}
+            ladder = _against(derivatives, dx[point.compare], uncertain)
             yield cell(task, convention, f"input derivative{suffix}", ladder, case)
         if point.model.size:
-            ladder = against("gradients", dp, ..., uncertain)
-            yield cell(task, convention, f"parameter derivative{suffix}", ladder, case)
+            gradients = {dtype: pullback.gradients for dtype, pullback in found.items()}
+            yield cell(task, convention, f"parameter derivative{suffix}", _against(gradients, dp, uncertain), case)
     if point.model.state_size:
         true_state = point.state_after(point.truth, "float128")
         errors = {dtype: relative_error(point.state_after(twin, dtype), true_state) for dtype, twin in twins.items()}
         yield cell(task, convention, "running state", judge(errors), case)
     if point.model.size or point.model.state_size:
         yield cell(task, convention, "restored", _restored(backend, mine, point, twins), case)
+
+
+def _against(found: Mapping[str, Array], reference: Array, uncertain: float = 0.0) -> Ladder:
+    errors = {dtype: relative_error(values, reference) for dtype, values in found.items()}
+    return judge(errors, reference_error=uncertain)
 
 
 def _restored(backend: Backend, model: Model, point: Point, twins: Mapping[str, Twin]) -> Ladder:

@@ -1,0 +1,58 @@
+"""Functions that several losses share, each without overflow and without cancellation."""
+
+from typing import Any
+
+import numpy as np
+
+from scratch.arrays import Array, scalar_type
+
+
+def sigmoid(z: Array) -> Array:
+    """1 / (1 + exp(-z))."""
+    found: Array = np.exp(np.minimum(z, 0)) / (1 + np.exp(-np.abs(z)))
+    return found
+
+
+def softplus(z: Array) -> Array:
+    """log(1 + exp(z)), which is -log sigmoid(-z)."""
+    found: Array = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+    return found
+
+
+def log_softmax(z: Array) -> Array:
+    """z - log sum_j exp(z_j), row by row."""
+    shifted = z - np.max(z, axis=1, keepdims=True)
+    found: Array = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+    return found
+
+
+def dense_targets(y: Array, z: Array) -> Array:
+    """Targets as rows (batch, units): class indices become rows of 0 and 1."""
+    if y.ndim > 1:
+        return y
+    rows = np.zeros_like(z)
+    rows[np.arange(len(y)), y] = 1
+    return rows
+
+
+def smoothed(y: Array, label_smoothing: float, share: float, z: Array) -> Array:
+    """(1 - s) y + s share, with the coefficients in z's precision. C. Szegedy et al. (2016), section 7."""
+    s = scalar_type(z.dtype)(label_smoothing)
+    found: Array = (1 - s) * y + s / share
+    return found
+
+
+def class_row(class_weights: tuple[float, ...], z: Array, loss: str) -> Array:
+    """Class weights as a row (units,) of z's precision; raises ValueError where their number is another one."""
+    if len(class_weights) != z.shape[1]:
+        raise ValueError(
+            f"{loss}: there are {len(class_weights)} class weights for {z.shape[1]} outputs. Give one number per output."
+        )
+    row = np.empty_like(z, shape=(len(class_weights),))
+    row[...] = np.asarray(class_weights)
+    return row
+
+
+def clipped(z: Array, low: float, high: float) -> tuple[Array, Any]:
+    """z between the bounds, and where it was there already: the derivative of the clipping."""
+    return np.clip(z, low, high), (z >= low) & (z <= high)
