@@ -1,23 +1,24 @@
 """`backproof compare`: one network, all backends, every gradient, optimizer step and training run on the ladder."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from backends import Backend, BackendUnavailable, Twin, backend_names, load_backend
+from backends import Backend, BackendUnavailable, NotOffered, Twin, backend_names, load_backend
 from backends.numpy_backend import NumpyBackend, NumpyTwin, as_dtype
 from comparisons.datasets import Dataset, load_dataset
 from comparisons.gradients import check_truth, compare_gradients, make_probes
 from comparisons.ladder import Verdict, as_row, worst
 from comparisons.optimizers import Replays, compare_optimizer, mathematics, record
-from comparisons.recipe import OPTIMIZERS, OptimizerTable, Recipe, build_optimizer, load_recipe
+from comparisons.recipe import COMPARED_OPTIMIZERS, OptimizerTable, Recipe, build_optimizer, load_recipe
 from comparisons.training import Run, batch_order, judge_trajectory, targets, train
 from scratch.arrays import Array
+from scratch.model import Model
 from scratch.optimizers import CONVENTIONS, Convention, Optimizer
 
 DTYPES = ("float32", "float64")
@@ -29,6 +30,7 @@ OPERATIONS = 60
 FLOAT128_BUDGET = 2e8
 """Multiply-adds in float128 that one stage may cost: about 15 seconds. Larger networks get fewer rows and steps."""
 
+Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the steps done and their number."""
 STAGES = ("gradients", "optimizers", "float128 reference", "training")
@@ -92,6 +94,7 @@ def compare(
     recipe = load_recipe(recipe, overrides)
     data = load_dataset(recipe.data.name, data_dir)
     loaded, skipped = _load(backends)
+    skipped |= _without_what_it_needs(loaded, recipe, data)
     versions = {key: value for backend in loaded.values() for key, value in backend.versions().items()}
     titles = {name: backend.title for name, backend in loaded.items()}
     result = Comparison(recipe, versions, titles, skipped)
@@ -132,6 +135,25 @@ def _load(names: Sequence[str]) -> tuple[dict[str, Backend], dict[str, str]]:
     return loaded, skipped
 
 
+def _without_what_it_needs(loaded: dict[str, Backend], recipe: Recipe, data: Dataset) -> dict[str, str]:
+    """Take out the backends that lack an operation of the recipe; the reasons."""
+    model = recipe.model(data.train_images.shape[1], data.classes)
+    label = targets(data.train_labels[:1], data.classes, recipe.one_hot(model), "float32")
+    skipped = {}
+    for name, backend in list(loaded.items()):
+        convention = backend.convention or recipe.convention_of(None)
+        try:
+            optimizer = recipe.build_optimizer(convention)
+            twin = backend.mirror(model.in_convention(convention), np.zeros(model.size), optimizer, "float32")
+            twin.loss_and_gradients(np.zeros((1, model.inputs), np.float32), label)
+        except NotOffered as reason:
+            skipped[name] = str(reason)
+            del loaded[name]
+    if not loaded:
+        raise CompareError(f"no backend is left to compare: {' '.join(skipped.values())}")
+    return skipped
+
+
 class _Study:
     """The network, the data and the backends of one comparison, and its three stages."""
 
@@ -147,6 +169,8 @@ class _Study:
         self.conventions: dict[str, Convention] = {
             name: recipe.convention_of(backend.convention) for name, backend in backends.items()
         }
+        self.models = {name: self.model.in_convention(convention) for name, convention in self.conventions.items()}
+        """What each backend is held against: almost always one network, but a few operations are not the same everywhere."""
 
     def describe(self) -> dict[str, Any]:
         """The network in words and numbers."""
@@ -180,21 +204,26 @@ class _Study:
         points = [self.initial, trained]
         probes = make_probes(self.model, points, batches, self.rng)
         twins = {name: {dtype: self._twin(backend, dtype) for dtype in DTYPES} for name, backend in self.backends.items()}
-        truth = NumpyTwin(self.model, self.initial, self.recipe.build_optimizer("paper"), "float128")
         self.progress("gradients", 0, 2)
-        found, pairs = compare_gradients(self.model, probes, truth, twins)
+        found: list[dict[str, Any]] = []
+        pairs: list[dict[str, Any]] = []
+        for model in _distinct(self.models.values()):
+            alike = {name: by_dtype for name, by_dtype in twins.items() if self.models[name] == model}
+            rows, between = compare_gradients(model, probes, self._truth(model), alike)
+            found += rows
+            pairs += between
         result.gradients, result.pairs = pd.DataFrame(found), pd.DataFrame(pairs)
         self.progress("gradients", 1, 2)
         few = make_probes(self.model, [self.initial], [self.batch(0, min(rows, 8))], self.rng)[0]
         scratch = {dtype: self._scratch("paper", dtype) for dtype in DTYPES}
-        result.truth = pd.DataFrame(check_truth(self.model, few, truth, scratch, self.rng))
+        result.truth = pd.DataFrame(check_truth(self.model, few, self._truth(self.model), scratch, self.rng))
         self.progress("gradients", 2, 2)
 
     def optimizers(self, result: Comparison) -> None:
         """Every optimizer on every backend, fed with the gradients that the recipe's own training produced."""
         replays = Replays(self.model, self.recording)
         own = self.recipe.optimizer
-        tables = [own if own.name == name else OptimizerTable(name=name) for name in OPTIMIZERS]
+        tables = [own if own.name == name else OptimizerTable(name=name) for name in COMPARED_OPTIMIZERS]
         found, others = [], []
         for done, (table, name) in enumerate((table, name) for table in tables for name in self.backends):
             self.progress("optimizers", done, len(tables) * len(self.backends))
@@ -238,21 +267,22 @@ class _Study:
     def _reference_trajectories(self) -> dict[Convention, list[Array]]:
         cost = 3 * self.model.multiply_adds * self.recipe.training.batch_size
         formulas = {
-            convention: mathematics(self.recipe.build_optimizer(convention)) for convention in self.conventions.values()
+            convention: (mathematics(self.recipe.build_optimizer(convention)), self.models[name])
+            for name, convention in self.conventions.items()
         }
-        distinct = list(dict.fromkeys(formulas.values()))
+        distinct = _distinct(formulas.values())
         affordable = int(FLOAT128_BUDGET / max(cost * len(distinct), 1))
         self.free_steps = min(len(self.order), max(2, min(FREE_STEPS, affordable)))
-        trajectories: dict[Optimizer, list[Array]] = {formula: [] for formula in distinct}
-        for formula, trajectory in trajectories.items():
-            twin = NumpyTwin(self.model, self.initial, formula, "float128")
+        trajectories: list[list[Array]] = [[] for _ in distinct]
+        for (formula, model), trajectory in zip(distinct, trajectories, strict=True):
+            twin = NumpyTwin(model, self.initial, formula, "float128")
             for index in range(self.free_steps):
                 x, y = self.batch(index)
                 twin.train_step(as_dtype(x, "float128"), y if y.ndim == 1 else as_dtype(y, "float128"))
                 trajectory.append(twin.parameters())
-                done = sum(len(steps) for steps in trajectories.values())
+                done = sum(len(steps) for steps in trajectories)
                 self.progress("float128 reference", done, self.free_steps * len(distinct))
-        return {convention: trajectories[formula] for convention, formula in formulas.items()}
+        return {convention: trajectories[distinct.index(formula)] for convention, formula in formulas.items()}
 
     def _tabulate(self, result: Comparison, runs: list[Run], asked: tuple[str, ...]) -> None:
         """Turn the records of the runs into tables; also when they were cut short."""
@@ -310,7 +340,21 @@ class _Study:
 
     def _twin(self, backend: Backend, dtype: str) -> Twin:
         convention = backend.convention or self.conventions[backend.name]
-        return backend.mirror(self.model, self.initial, self.recipe.build_optimizer(convention), dtype)
+        model = self.model.in_convention(convention)
+        return backend.mirror(model, self.initial, self.recipe.build_optimizer(convention), dtype)
 
     def _scratch(self, convention: Convention, dtype: str) -> Twin:
-        return NumpyBackend().mirror(self.model, self.initial, self.recipe.build_optimizer(convention), dtype)
+        model = self.model.in_convention(convention)
+        return NumpyBackend().mirror(model, self.initial, self.recipe.build_optimizer(convention), dtype)
+
+    def _truth(self, model: Model) -> NumpyTwin:
+        return NumpyTwin(model, self.initial, self.recipe.build_optimizer("paper"), "float128")
+
+
+def _distinct(values: Iterable[Item]) -> list[Item]:
+    """Each value once, in the order of their first coming; they need not have a hash."""
+    found: list[Item] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found

@@ -48,10 +48,10 @@ class Difference(BaseModel):
     """A program that imports only frameworks (and NumPy) and prints the difference."""
     prints: str
     """What the reproducer prints, to the letter."""
-    choice: str | None = None
-    """The name of scratch's choice for it (`scratch.optimizers.CHOICES`), where there is one."""
+    choices: tuple[str, ...] = ()
+    """The names of scratch's choices for it (`scratch.optimizers.CHOICES`), where there are some."""
     cells: tuple[str, ...] = ()
-    """Cells of `backproof verify` in which it shows, as patterns of kind/name/backend/convention/property."""
+    """Cells of `backproof verify` in which it shows, as patterns of kind/name/backend/convention/quantity."""
     reports: tuple[str, ...] = ()
     """Where people met it, such as keras#17391."""
 
@@ -72,7 +72,7 @@ def ledger() -> dict[str, Difference]:
 
 def explanations(cell: str, choices: Collection[str] = ()) -> list[Difference]:
     """The entries that explain what a cell of the matrix shows: by its place, or by choices that the ladder has confirmed."""
-    return [entry for entry in ledger().values() if entry.concerns(cell) or entry.choice in choices]
+    return [entry for entry in ledger().values() if entry.concerns(cell) or set(choices) & set(entry.choices)]
 
 
 def find(name: str) -> list[Difference]:

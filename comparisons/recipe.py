@@ -15,11 +15,11 @@ from scratch.initializers import INITIALIZERS, Initializer
 from scratch.layers import Dense, Layer
 from scratch.losses import LOSSES, REDUCTIONS
 from scratch.model import Model
-from scratch.optimizers import CONVENTIONS, SGD, Adam, Convention, Optimizer
+from scratch.optimizers import CONVENTIONS, OPTIMIZERS, Convention, Optimizer
 
 BUILT_IN = Path(__file__).parent / "recipes"
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam")
-DEFAULT_RATES = {"sgd": 0.01, "momentum": 0.01, "nesterov": 0.01, "adam": 0.001}
+COMPARED_OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam")
+"""Those that every comparison replays; a recipe may train with any."""
 
 LARGEST = 1e38
 Positive = Annotated[int, Field(ge=1)]
@@ -59,7 +59,7 @@ class NetworkTable(_Table):
 class LossTable(_Table):
     """What is minimised."""
 
-    name: Literal[tuple(LOSSES)] = "softmax_cross_entropy"  # type: ignore[valid-type]
+    name: Literal[tuple(name for name in LOSSES if LOSSES[name]().classifies)] = "softmax_cross_entropy"  # type: ignore[valid-type]
     reduction: Literal[tuple(REDUCTIONS)] = "mean"  # type: ignore[valid-type]
     targets: Literal["indices", "one_hot"] | None = None
     """Class indices where the loss takes them, rows of 0 and 1 otherwise."""
@@ -68,12 +68,12 @@ class LossTable(_Table):
 class OptimizerTable(_Table):
     """How it is minimised."""
 
-    name: Literal[OPTIMIZERS] = "adam"  # type: ignore[valid-type]
+    name: Literal[tuple(OPTIMIZERS)] = "adam"  # type: ignore[valid-type]
     learning_rate: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
-    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    beta_1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    beta_2: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    epsilon: Annotated[float, Field(ge=0, le=LARGEST)] = 1e-8
+    momentum: Annotated[float, Field(gt=0, lt=1)] | None = None
+    beta_1: Annotated[float, Field(ge=0, lt=1)] | None = None
+    beta_2: Annotated[float, Field(ge=0, lt=1)] | None = None
+    epsilon: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     convention: Literal[("matched", *CONVENTIONS)] = "matched"  # type: ignore[valid-type]
 
 
@@ -147,12 +147,9 @@ def _toml_value(value: Any) -> str:
 
 
 def build_optimizer(table: OptimizerTable, convention: Convention) -> Optimizer:
-    """The scratch optimizer that a table describes, in that convention."""
-    rate = DEFAULT_RATES[table.name] if table.learning_rate is None else table.learning_rate
-    if table.name == "adam":
-        return Adam(rate, table.beta_1, table.beta_2, table.epsilon, convention=convention)
-    momentum = 0.0 if table.name == "sgd" else table.momentum
-    return SGD(rate, momentum, table.name == "nesterov", convention=convention)
+    """The scratch optimizer that a table describes, in that convention; numbers that it leaves out are the optimizer's own."""
+    numbers = table.model_dump(exclude={"name", "convention"}, exclude_none=True)
+    return OPTIMIZERS[table.name](**numbers, convention=convention)
 
 
 def build_initializer(description: Any) -> Initializer:

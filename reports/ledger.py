@@ -73,8 +73,8 @@ def _show_entry(entry: Difference, console: Console) -> None:
         table.add_row(label, Text("\n".join(paragraphs(text))))
     for framework, place in sources(entry):
         table.add_row(framework, Text(place))
-    if entry.choice:
-        table.add_row("scratch", Text(f"the choice {entry.choice}"))
+    if entry.choices:
+        table.add_row("scratch", Text(f"the choice {', '.join(entry.choices)}"))
     if entry.reports:
         table.add_row("reports", Text(", ".join(entry.reports)))
     console.print(table, width=width)

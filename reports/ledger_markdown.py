@@ -39,8 +39,8 @@ def _entry(entry: Difference) -> list[str]:
     for label, text in facts(entry):
         lines.append(f"- {label}: {_text(' '.join(paragraphs(text)))}")
     lines += [f"- {framework}: {_text(place)}" for framework, place in sources(entry)]
-    if entry.choice:
-        lines.append(f"- scratch: the choice `{entry.choice}` in scratch/optimizers.py")
+    if entry.choices:
+        lines.append(f"- scratch: the choice `{', '.join(entry.choices)}` in scratch/optimizers.py")
     if entry.reports:
         threads = (f"[{report}]({address})" if (address := link(report)) else _text(report) for report in entry.reports)
         lines.append(f"- reports: {', '.join(threads)}")

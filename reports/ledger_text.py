@@ -22,6 +22,7 @@ FRAMEWORKS = {"keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch", 
 """How a framework writes itself; the others write themselves as their modules are called."""
 TRACKERS = {
     "keras": "keras-team/keras",
+    "keras-hub": "keras-team/keras-hub",
     "tensorflow": "tensorflow/tensorflow",
     "pytorch": "pytorch/pytorch",
     "jax": "jax-ml/jax",
@@ -63,7 +64,7 @@ def sources(entry: Difference) -> list[tuple[str, str]]:
 
 def link(report: str) -> str | None:
     """The address of a report such as keras#17391."""
-    found = re.fullmatch(r"(\w+)#(\d+)", report)
+    found = re.fullmatch(r"([\w-]+)#(\d+)", report)
     return f"https://github.com/{TRACKERS[found[1]]}/issues/{found[2]}" if found and found[1] in TRACKERS else None
 
 

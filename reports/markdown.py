@@ -25,6 +25,7 @@ def to_markdown(result: Comparison, results: dict[str, Any]) -> str:
         for cause in causes:
             alone = ", ".join(f"{optimizer} {number(error)}" for optimizer, error in cause["alone"].items())
             lines.append(f"- {_escape(cause['explanation'])}. Alone, in float64: {alone}.")
+            lines += [f"  - To align: {_escape(known.align)} (`backproof ledger {known.name}`)" for known in cause["ledger"]]
         lines.append("")
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines += ["## How to make this again", "", "```", results["command"], "```", ""]

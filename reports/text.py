@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from comparisons.compare import Comparison
+from comparisons.ledger import ledger
 
 SYMBOLS = {"exact": "=", "rounding": "✓", "wrong": "✗", "inconclusive": "?"}
 MEANINGS = {
@@ -75,6 +76,7 @@ def explanations(result: Comparison) -> list[dict[str, Any]]:
         entry = causes.setdefault(cause["explanation"], {"explanation": cause["explanation"], "alone": {}})
         optimizer = cause["optimizer"]
         entry["alone"][optimizer] = max(entry["alone"].get(optimizer, 0.0), cause["alone"]["float64"])
+        entry["ledger"] = [known for known in ledger().values() if cause["choice"] in known.choices]
     return list(causes.values())
 
 

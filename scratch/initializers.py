@@ -43,7 +43,7 @@ def _scaled(
 
 
 _HE = "K. He et al., Delving Deep into Rectifiers (2015), equation 10"
-_GLOROT = "X. Glorot, Y. Bengio, Understanding the difficulty of training deep networks (2010)"
+_GLOROT = "X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural networks (2010)"
 _LECUN = "Y. LeCun et al., Efficient BackProp (1998), section 4.6"
 
 
@@ -151,7 +151,7 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     def draw(rng: np.random.Generator, fan_in: int, fan_out: int, shape: tuple[int, ...]) -> Array:
         rows, columns = int(np.prod(shape[:-1])), shape[-1]
         q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-        q *= np.sign(np.diag(r))  # without this the distribution is not uniform (F. Mezzadri (2007), section 5)
+        q *= np.sign(np.diag(r))  # without this the distribution is not uniform (F. Mezzadri (2007))
         return gain * (q if rows >= columns else q.T).reshape(shape)
 
     return Initializer(
@@ -187,7 +187,7 @@ def ones() -> Initializer:
 
 def identity() -> Initializer:
     """One on the diagonal, zero elsewhere."""
-    return Initializer("identity", "W = I", "definition", lambda rng, fan_in, fan_out, shape: np.eye(*shape))
+    return Initializer("identity", "W = I", "definition", lambda rng, fan_in, fan_out, shape: np.eye(shape[0], shape[1]))
 
 
 def _check_deviation(name: str, standard_deviation: float) -> None:

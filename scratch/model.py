@@ -1,14 +1,14 @@
 """The network: a sequence of layers and a loss over one flat parameter vector, and the arrays that running it needs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from scratch.activations import Activation
-from scratch.arrays import Array, Scalar, Work
-from scratch.layers import Dense, Dropout, Layer, Trainable
+from scratch.arrays import Array, Convention, Scalar, Work
+from scratch.layers import BatchNormalization, Dense, Dropout, Layer, PReLU, Stateful, Trainable
 from scratch.losses import Loss
 
 
@@ -112,12 +112,22 @@ class Model:
         return vector.astype(np.float32).astype(np.float64)
 
     def initial_state(self) -> Array:
-        """The state before training, a float64 vector: zero, but for arrays called variance, which are one."""
+        """The state before training, a float64 vector: zero where a layer does not say otherwise."""
         vector = np.zeros(self.state_size)
-        for arrays in self.state_by_layer(vector):
-            if "variance" in arrays:
-                arrays["variance"][...] = 1
+        for layer, arrays in zip(self.layers, self.state_by_layer(vector), strict=True):
+            if isinstance(layer, Stateful):
+                layer.initialize_state(arrays)
         return vector
+
+    def in_convention(self, convention: Convention) -> "Model":
+        """The same network with every layer and the loss as that convention has them."""
+        layers = tuple(layer.in_convention(convention) for layer in self.layers)
+        return replace(self, layers=layers, loss=self.loss.in_convention(convention))
+
+    @cached_property
+    def fewest_rows(self) -> int:
+        """How many rows a batch in training needs: 2 where batch normalization estimates an unbiased variance."""
+        return max((layer.fewest_rows for layer in self.layers if isinstance(layer, BatchNormalization)), default=1)
 
     def draw_masks(self, rng: np.random.Generator, batch: int) -> dict[str, Array]:
         """Which units each dropout layer keeps for a batch, (batch, units) of 0 and 1 by the layer's name."""
@@ -220,7 +230,7 @@ class Workspace:
         """
         nearest = np.full(self.batch, np.inf)
         for layer, _, _, x, *_ in self._steps:
-            if isinstance(layer, Activation) and layer.kinks and x.size:
+            if isinstance(layer, Activation | PReLU) and layer.kinks and x.size:
                 scale = float(np.abs(x).max()) or 1.0
                 for kink in layer.kinks:
                     nearest = np.minimum(nearest, np.abs(x - kink).min(axis=1).astype(np.float64) / scale)

@@ -98,7 +98,7 @@ def inverse_time(
     return Schedule(
         name="inverse_time",
         formula="eta_t = eta / (1 + decay t / steps)",
-        source="H. Robbins, S. Monro, A Stochastic Approximation Method (1951), section 4",
+        source="H. Robbins, S. Monro, A Stochastic Approximation Method (1951)",
         learning_rate=learning_rate,
         rate=lambda t: learning_rate / (1 + decay * t / steps),
         settings={"steps": steps, "decay": decay},
@@ -226,7 +226,8 @@ def one_cycle(
     return Schedule(
         name="one_cycle",
         formula="from eta / divisor to eta at t = share T, to eta / divisor / final_divisor at t = T, each along half a cosine",
-        source="L. Smith, N. Topin, Super-Convergence: Very Fast Training of Neural Networks (2018), section 3; half a cosine for a line",
+        source="L. Smith, N. Topin, Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates (2018); "
+        "half a cosine for a line",
         learning_rate=learning_rate,
         rate=rate,
         settings={"steps": steps, "share": share, "divisor": divisor, "final_divisor": final_divisor},
@@ -245,7 +246,7 @@ def cyclic(
     return Schedule(
         name="cyclic",
         formula="eta_t = low + (eta - low) max(0, 1 - |t / h - 2 c + 1|), c = floor(1 + t / 2h)",
-        source="L. Smith, Cyclical Learning Rates for Training Neural Networks (2017), section 3.2, triangular policy",
+        source="L. Smith, Cyclical Learning Rates for Training Neural Networks (2017), section 3.1, triangular policy",
         learning_rate=learning_rate,
         rate=rate,
         settings={"half_period": half_period, "low": low},
@@ -286,7 +287,7 @@ def reduce_on_plateau(
     return Schedule(
         name="reduce_on_plateau",
         formula="eta <- eta factor when the loss was not below best - threshold for `patience` steps",
-        source="A. Senior et al., An Empirical Study of Learning Rates in Deep Neural Networks for Speech Recognition (2013), section 4",
+        source="A. Senior et al., An Empirical Study of Learning Rates in Deep Neural Networks for Speech Recognition (2013)",
         learning_rate=learning_rate,
         rate=rate,
         settings={"factor": factor, "patience": patience, "threshold": threshold},

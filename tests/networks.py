@@ -85,8 +85,8 @@ def random_networks(draw, mixed=False, gaps=()):
 
 
 def keeping_width(width):
-    """A layer of each kind that takes any numbers and gives as many."""
-    layers = [make(width) for make in LAYERS.values()]
+    """A layer of each kind that takes any numbers and gives as many; a group of one unit is what PyTorch refuses for one row."""
+    layers = [make(width) for name, make in LAYERS.items() if width > 1 or name != "group_normalization"]
     return [layer for layer in layers if layer.units(width) == width and not isinstance(layer, Dense | Embedding)]
 
 

@@ -33,7 +33,7 @@ EXAMPLES = {
 
 def recording_of(steps: int) -> tuple[Model, Recording]:
     rng = np.random.default_rng(0)
-    model = network((5, 4, 3))
+    model = network((7, 3))
     gradients = rng.standard_normal((steps, model.size)).astype(np.float32) * np.float32(0.1)
     parameters = model.initialize(rng)
     parameters[-3:] = 0  # a bias as it is drawn by default: LAMB's ratio has no meaning there
@@ -108,24 +108,19 @@ def test_variants_in_their_own_convention(backend, name, settings, backends, sho
 def test_state_is_taken_out_and_put_into_a_fresh_twin(backend, name, backends, short):
     own = OPTIMIZERS[name](convention=backends[backend].convention or "paper")
     mirror = mirror_or_skip(backends[backend], own)
-    for dtype in DTYPES:
-        first = mirror(short.model, short.recording.parameters, own, dtype)
-        for gradient in short.recording.gradients[:5]:
-            first.apply_gradients(gradient)
-        saved, step = first.optimizer_state()
-        assert step == 5
-        second = mirror(short.model, first.parameters(), own, dtype)
-        second.set_optimizer_state(saved, step)
-        for twin, gradient in itertools.product((first, second), short.recording.gradients[5:]):
-            twin.apply_gradients(gradient)
-        assert np.array_equal(first.parameters(), second.parameters())
-        # The state means the same in scratch, which goes on from it to rounding.
-        scratch = NumpyTwin(short.model, short.recording.parameters, own, dtype)
-        for gradient in short.recording.gradients[:5]:
-            scratch.apply_gradients(gradient)
-        for slot, values in scratch.optimizer_state()[0].items():
-            if slot in saved:
-                assert np.allclose(values, saved[slot], rtol=1e-3, atol=1e-7), slot
+    first, scratch = (each(short.model, short.recording.parameters, own, "float64") for each in (mirror, NumpyTwin))
+    for twin, gradient in itertools.product((first, scratch), short.recording.gradients[:5]):
+        twin.apply_gradients(gradient)
+    saved, step = first.optimizer_state()
+    assert step == 5
+    for slot, values in scratch.optimizer_state()[0].items():
+        # Five steps, each of fewer than ten roundings relative to the largest value that the slot has held.
+        assert slot not in saved or np.abs(values - saved[slot]).max() <= 50 * 2.0**-53 * np.abs(values).max(), slot
+    second = mirror(short.model, first.parameters(), own, "float64")
+    second.set_optimizer_state(saved, step)
+    for twin, gradient in itertools.product((first, second), short.recording.gradients[5:]):
+        twin.apply_gradients(gradient)
+    assert np.array_equal(first.parameters(), second.parameters())
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -256,13 +251,13 @@ MISTAKES = {
     "lion: betas exchanged": ("lion", "Lion", "for beta in (self.beta_1, self.beta_2)", "for beta in (self.beta_2, self.beta_1)"),
     "lion: no sign": ("lion", "Lion", "np.sign(", "("),
     "lamb: ratio upside down": ("layerwise", "LAMB", "size / length", "length / size"),
-    "lamb: norm not rooted": ("layerwise", "LAMB", "np.sqrt(np.add.reduce(np.square(x), axis=None))", "np.add.reduce(np.square(x))"),
+    "lamb: norm not rooted": ("layerwise", "LAMB", "np.sqrt(np.add.reduce(np.square(x), axis=None))", "np.add.reduce(np.square(x), axis=None)"),
     "lamb: decay outside": ("layerwise", "LAMB", "+ p * decay\n            size", "\n            size"),
     "lamb: one norm for the whole vector": ("layerwise", "LAMB", "for p, g, m, v in state.arrays", "for p, g, m, v in state.chunks"),
     "novograd: second moment from zero": ("layerwise", "NovoGrad", "square if state.step == 1 else ", ""),
     "novograd: second moment per element": ("layerwise", "NovoGrad", "np.add.reduce(np.square(g), axis=None)", "np.square(g)"),
     "novograd: Adam's first moment": ("layerwise", "NovoGrad", "m += g / (np.sqrt(v) + epsilon)", "m += (1 - beta_1) * g / np.sqrt(v)"),
-    "yogi: the sign reversed": ("variance", "Yogi", "np.sign(v - square)", "np.sign(square - v)"),
+    "yogi: the second moment from zero": ("variance", "Yogi", 'state.slots["v"][...] = real(self.initial)', "pass"),
     "yogi: Adam's second moment": ("variance", "Yogi", "np.sign(v - square) * square", "(v - square)"),
     "adabelief: the mean before this step": ("variance", "AdaBelief", "mix(m, g, beta_1)\n            mix(s, np.square(g - m), beta_2)",
         "mix(s, np.square(g - m), beta_2)\n            mix(m, g, beta_1)"),

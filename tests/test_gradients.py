@@ -12,6 +12,7 @@ from comparisons.gradients import compare_gradients, make_probes
 from comparisons.ladder import judge, relative_error
 from scratch import ACTIVATIONS, INITIALIZERS, LOSSES, SGD, Dense, Model
 from scratch.initializers import he_normal, normal
+from scratch.layers import LAYERS
 from scratch.optimizers import OPTIMIZERS
 from scratch.schedules import SCHEDULES
 from tests.conftest import BACKENDS, DTYPES
@@ -28,6 +29,7 @@ from tests.networks import (
 
 REGISTRIES = {
     "activations": ACTIVATIONS,
+    "layers": LAYERS,
     "losses": LOSSES,
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,

@@ -190,7 +190,7 @@ def test_regularizers(name, regularizer, backends, rng):
 
 
 @given(random_networks(mixed=True))
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 def test_random_networks_in_scratch_are_not_called_wrong(case):
     model, indices, rows, seed = case
     for row in ladder_rows(model, NumpyBackend(), np.random.default_rng(seed), rows, indices=indices):
@@ -203,7 +203,7 @@ def test_random_networks_in_scratch_are_not_called_wrong(case):
 def test_random_networks_on_frameworks_are_not_called_wrong(name, backends):
     @given(random_networks(mixed=True, gaps=backends[name].gaps))
     @settings(
-        max_examples={"torch": 60, "keras": 12, "jax": 12}[name],
+        max_examples={"torch": 30, "keras": 8, "jax": 3}[name],
         deadline=None,
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow],

@@ -97,7 +97,7 @@ def test_an_entry_is_in_order(name):
     assert len(lines) <= LINES
     assert max(map(len, lines)) <= COLUMNS
     assert entry.prints.strip()
-    assert entry.choice is None or entry.choice in CHOICES
+    assert set(entry.choices) <= set(CHOICES)
     for operation in entry.about:
         assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", operation)
     for report in entry.reports:
@@ -409,7 +409,7 @@ def test_paragraphs():
 
 
 def test_the_names_of_the_front_door():
-    assert backproof.ledger()["adam-epsilon-hat"].choice == "epsilon_hat"
+    assert backproof.ledger()["adam-epsilon-hat"].choices == ("epsilon_hat",)
     assert isinstance(backproof.ledger()["adam-epsilon-hat"], backproof.Difference)
 
 

@@ -23,25 +23,27 @@ from tests.networks import network
 RIGHT = ("exact", "rounding")
 FRAMEWORKS = ("torch", "keras", "jax")
 OURS = ("adagrad", "adadelta", "rmsprop", "rprop", "asgd", "ftrl", "muon")
-SHARED = ("sgd", "momentum", "nesterov", "adam")
+SHARED = ("sgd", "momentum", "nesterov")
 STEPS, FEW = 1000, 20
 MODEL = network((3, 4, 2))
 """One kernel that is wider than high, one that is higher than wide, and biases."""
 RNG = np.random.default_rng(0)
 START = MODEL.initialize(RNG)
 GRADIENTS = (RNG.standard_normal((STEPS, MODEL.size)) * 10.0 ** RNG.uniform(-2, 0, MODEL.size)).astype(np.float32)
-GRADIENTS[:, 1] = 0  # a dead unit
+GRADIENTS[1:, 1] = 0  # a unit that dies
 SETTINGS = [(name, settings) for name in (*OURS, *SHARED) for settings in VARIANTS[name]]
 REFERENCES: dict = {}
 
 
 def follow(twin, gradients):
-    """Parameters, and their average where there is one, after every gradient."""
-    found = []
+    """Parameters, and their averages where there are some, after every gradient."""
+    found, averages = [], None
     for gradient in gradients:
         twin.apply_gradients(gradient)
-        average = twin.optimizer_state()[0].get("average")
-        found.append(twin.parameters() if average is None else np.concatenate([twin.parameters(), average]))
+        if averages is None:
+            averages = [name for name in ("average", "averaged") if name in twin.optimizer_state()[0]]
+        saved = twin.optimizer_state()[0] if averages else {}
+        found.append(np.concatenate([twin.parameters(), *(saved[name] for name in averages)]))
     return np.stack(found)
 
 
@@ -146,7 +148,7 @@ def test_slots_from_a_state_in_the_middle(framework, backends):
             assert ladder.verdict in RIGHT, (name, slot, ladder)
 
 
-@pytest.mark.parametrize("name", (*OURS, *SHARED))
+@pytest.mark.parametrize("name", [*OURS, *SHARED])
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_scratch_meets_its_own_formula_in_every_convention(convention, name):
     """The order of operations is all that a convention has beside its choices."""
@@ -320,7 +322,7 @@ def test_planted_mistakes(mistake):
 
 
 NUMBERS = {
-    "adagrad": Adagrad(initial_accumulator=0.1, rate_decay=0.1, epsilon=1e-7),
+    "adagrad": Adagrad(initial_accumulator=0.1, rate_decay=0.1, epsilon=1e-3),
     "adadelta": Adadelta(),
     "rmsprop": RMSprop(momentum=0.9, centered=True),
     "rprop": Rprop(smallest=0.009, largest=0.02),
@@ -341,13 +343,10 @@ NUMBERS = {
     ],
 )
 def test_every_number_counts(name, number):
-    """A setting that is off by one part in a million shows, or the rule does not use it."""
+    """A setting that is off by one part in a million shows."""
     right = NUMBERS[name]
-    if name == "asgd" and number == "start":
-        wrong = replace(right, start=6.0)
-    else:
-        wrong = replace(right, **{number: getattr(right, number) * (1 + 1e-6)})
-    assert scratch_ladder(wrong, right).verdict == "wrong", scratch_ladder(wrong, right)
+    wrong = replace(right, **{number: getattr(right, number) * (1 + 1e-6)})
+    assert scratch_ladder(wrong, right).verdict == "wrong"
 
 
 def test_newton_schulz_is_the_polynomial_of_the_singular_values():
@@ -360,7 +359,7 @@ def test_newton_schulz_is_the_polynomial_of_the_singular_values():
     for matrix, expected in ((x, u * s @ vt), (x.T, (u * s @ vt).T)):
         errors = {dtype: relative_error(orthogonalize(matrix.astype(dtype), 5, 0.0), expected) for dtype in DTYPES}
         assert judge(errors).verdict == "rounding", errors
-    assert ((0.6 < s) & (s < 1.3)).all()
+    assert ((s > 0.6) & (s < 1.3)).all()
 
 
 @pytest.mark.parametrize(
@@ -387,7 +386,7 @@ def test_exploding_gradients_keep_their_direction(settings):
         twin = NumpyTwin(MODEL, START, optimizer, dtype)
         twin.apply_gradients(gradient)
         found[dtype] = twin.parameters()[None]
-    assert judge({dtype: trajectory_error(found[dtype], found["float128"]) for dtype in DTYPES}).verdict == "rounding"
+    assert judge({dtype: trajectory_error(found[dtype], found["float128"]) for dtype in DTYPES}).verdict in RIGHT
 
 
 def test_rprop_knows_the_sign_of_small_gradients():

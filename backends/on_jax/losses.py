@@ -70,5 +70,5 @@ def loss_value(loss: Loss, z: Any, y: Any, weights: Any | None) -> Any:
     terms = row(z, y, **loss.settings)
     if weights is None:
         return jnp.sum(terms) / loss.divisor(*z.shape)
-    rows = len(z) if loss.weight_divisor == "count" else jnp.sum(weights)
+    rows: Any = len(z) if loss.weight_divisor == "count" else jnp.sum(weights)
     return jnp.sum(terms * (weights if terms.ndim == 1 else weights[:, None])) / loss.divisor(rows, z.shape[1])

@@ -98,7 +98,9 @@ def loss_function(loss: Loss, dtype: str) -> Callable[[Any, Any, Any], Any]:
     def function(indices: bool) -> Any:
         if indices not in made:
             made[indices] = (
-                OF_INDICES[loss.name](ignored_index=loss.ignored_index, **settings) if indices else LOSSES[loss.name](**settings)
+                OF_INDICES[loss.name](ignored_index=loss.ignored_index, **settings)
+                if indices
+                else LOSSES[loss.name](**settings)
             )
         return made[indices]
 

@@ -1,5 +1,6 @@
 """Scratch's learning rate schedules in Keras: one row each, a `keras.optimizers.schedules` object."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ def _piecewise(s: Any) -> Any:
     return schedules.PiecewiseConstantDecay(list(s.settings["boundaries"]), list(s.learning_rate * factors))
 
 
-def _plateau(s: Any, optimizer: Any) -> Callable[[], Any]:
+def _plateau(s: Any, optimizer: Any) -> Any:
     """Keras has it as a callback only; what it needs of a model is the optimizer."""
     callback = keras.callbacks.ReduceLROnPlateau(
         "val_loss", s.settings["factor"], s.settings["patience"], mode="min", min_delta=s.settings["threshold"]
@@ -30,7 +31,7 @@ def _plateau(s: Any, optimizer: Any) -> Callable[[], Any]:
     return callback
 
 
-SCHEDULES: dict[str, Callable[[Any], Any]] = {
+SCHEDULES: dict[str, Callable[..., Any]] = {
     "constant": lambda s: lambda step: s.learning_rate,
     "step": lambda s: schedules.ExponentialDecay(s.learning_rate, s.settings["period"], s.settings["factor"], staircase=True),
     "piecewise": _piecewise,
@@ -71,10 +72,12 @@ def rates(schedule: Schedule, steps: int, dtype: str) -> Array:
             optimizer = keras.optimizers.SGD(schedule.learning_rate)
             callback = row(schedule, optimizer)
             for step in range(steps):
-                found[step] = keras.ops.convert_to_numpy(optimizer.learning_rate)
-                callback.on_epoch_end(step, {"val_loss": metric(step)})
+                found[step] = float(optimizer.learning_rate)
+                with warnings.catch_warnings():  # Keras reads its own variable in a way that NumPy deprecates
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    callback.on_epoch_end(step, {"val_loss": metric(step)})
             return found
         rate = row(schedule)
         for step in range(steps):
-            found[step] = keras.ops.convert_to_numpy(rate(step))
+            found[step] = float(rate(step))
     return found

@@ -8,6 +8,8 @@ from backends.on_torch.framework import functional, torch
 from scratch.losses import Loss
 
 Tensor = torch.Tensor
+_weighted: Any = functional
+"""For the three functions whose weights PyTorch's own type stubs do not know."""
 
 
 def _weights(class_weights: tuple[float, ...] | None, like: Tensor) -> Tensor | None:
@@ -15,7 +17,12 @@ def _weights(class_weights: tuple[float, ...] | None, like: Tensor) -> Tensor | 
 
 
 def _binary_cross_entropy(
-    z: Tensor, y: Tensor, reduction: str, weight: Tensor | None = None, label_smoothing: float = 0.0, positive_weight: float = 1.0
+    z: Tensor,
+    y: Tensor,
+    reduction: str,
+    weight: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    positive_weight: float = 1.0,
 ) -> Tensor:
     positive = None if positive_weight == 1 else z.new_tensor([positive_weight])
     return functional.binary_cross_entropy_with_logits(z, y, weight=weight, reduction=reduction, pos_weight=positive)
@@ -59,9 +66,9 @@ def _reduced(terms: Tensor, reduction: str) -> Tensor:
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
-    "mean_squared_error": lambda z, y, reduction, weight=None: functional.mse_loss(z, y, reduction=reduction, weight=weight),
-    "mean_absolute_error": lambda z, y, reduction, weight=None: functional.l1_loss(z, y, reduction=reduction, weight=weight),
-    "huber": lambda z, y, reduction, delta, weight=None: functional.huber_loss(z, y, reduction, delta, weight),
+    "mean_squared_error": lambda z, y, reduction, weight=None: _weighted.mse_loss(z, y, reduction=reduction, weight=weight),
+    "mean_absolute_error": lambda z, y, reduction, weight=None: _weighted.l1_loss(z, y, reduction=reduction, weight=weight),
+    "huber": lambda z, y, reduction, delta, weight=None: _weighted.huber_loss(z, y, reduction, delta, weight),
     "smooth_l1": lambda z, y, reduction, beta: functional.smooth_l1_loss(z, y, reduction=reduction, beta=beta),
     "cosine_similarity": _cosine_similarity,
     "binary_cross_entropy": _binary_cross_entropy,
@@ -136,9 +143,9 @@ def loss_value(loss: Loss, z: Tensor, y: Tensor, weights: Tensor | None) -> Tens
 
 def _own_mean(loss: Loss, y: Tensor) -> bool:
     """Whether the mean without sample weights is PyTorch's: cross_entropy and nll_loss divide by the class weights of indices."""
-    if loss.settings.get("class_weights") is None or y.ndim > 1 or loss.name == "multi_margin":
-        return loss.settings.get("class_weights") is None or y.ndim > 1 or loss.weight_divisor == "count"
-    return loss.weight_divisor == "weights"
+    if loss.settings.get("class_weights") is None or y.ndim > 1:
+        return True
+    return loss.weight_divisor == ("count" if loss.name == "multi_margin" else "weights")
 
 
 def _rows(loss: Loss, y: Tensor, weights: Tensor | None) -> Any:

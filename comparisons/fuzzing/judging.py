@@ -1,35 +1,42 @@
-"""What counts as a finding: a result that the framework's own formula does not explain, element by element.
+"""What counts as a finding: a result that is worse than scratch's in the same precision, element by element.
 
 The matrix measures errors against the largest entry; here every element is measured against itself, since edge values are the
-point. An element is right if its error falls with the precision, or is below the spacing of subnormal numbers; a result beyond
-the range of its precision may overflow. Where an input is infinite or NaN there is no truth: then scratch in the same
-precision is asked whether the result should be a number, an infinity or NaN.
+point. Inputs are exact in float32, so no error is excused by them, but rounding on the way may be, and scratch tells how much.
+An element is right if it is within SPAN times the largest of
+    u |truth|   the last place of the result itself,
+    s           scratch's own errors, in the same precision,
+    c           how far the truth itself moves (the condition number times u),
+    tiny        the smallest normal number: frameworks flush what is below.
+s and c are taken at the input and at NEIGHBOURS more that differ from it in the last places only, so that scratch's good luck at
+one of them condemns nobody. With luck out of the question (that all of nine random errors are 150 times too small for their
+scale has a probability below 1e-17), what is left is that a right implementation may take more steps than scratch: SPAN is the
+ladder's own 2^7.25 = 152, nineteen elementary functions in a chain with four units in the last place (8 u) each.
+
+Where scratch has no digit left itself, or the result is beyond the range of the precision, nothing is asked. What depends on an
+infinite input has no truth: scratch in the same precision is asked whether there is a limit. What depends on NaN must be NaN.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from backends import Backend, NotOffered, float128
-from backends.numpy_backend import NumpyBackend, as_dtype
-from comparisons.fuzzing.strategies import WIDTH, Case
-from comparisons.ladder import UNIT_ROUNDOFF, judge
+from comparisons.fuzzing.cases import Case, loss_of, network_of, plain_list
+from comparisons.fuzzing.running import SCRATCH, network_twin, results
+from comparisons.gradients import Probe, compare_gradients
+from comparisons.ladder import ROUNDING_SLOPE, UNIT_ROUNDOFF, judge
 from scratch.activations import ACTIVATIONS
 from scratch.arrays import Array
-from scratch.layers import Dense
-from scratch.losses import cases, mean_squared_error
-from scratch.model import Model
-from scratch.optimizers import OPTIMIZERS, SGD, VARIANTS, Optimizer
 
 DTYPES = ("float32", "float64")
-KEPT_DIGITS = 2.0**20
-"""A right result may have lost this many units of its roundoff, six digits, before it counts as a finding of its own."""
+NEIGHBOURS = 8
+SPAN = (UNIT_ROUNDOFF["float32"] / UNIT_ROUNDOFF["float64"]) ** (1 - ROUNDING_SLOPE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Finding:
     """A case on a backend, and what is wrong with it."""
 
@@ -38,129 +45,241 @@ class Finding:
     property: str
     symptom: str
     """A short phrase; findings with the same operation, backend, property and symptom are one."""
-    expected: str
-    found: dict[str, str]
-    """By precision."""
+    index: tuple[int, ...]
+    """Of the worst element."""
+    expected: float
+    """That element in 34-digit arithmetic; scratch's in the same precision where an input is not finite."""
+    found: Mapping[str, float]
+    """That element by precision."""
+    message: str = ""
+    """Of an exception."""
 
     @property
     def signature(self) -> str:
-        """What makes it distinct."""
-        return f"{self.case.kind}/{self.case.name}/{self.backend}/{self.property}: {self.symptom}"
+        """What makes it distinct, in the form of a cell of the matrix: kind/name/backend/fuzz/property: symptom."""
+        return f"{self.case}/{self.backend}/fuzz/{self.property}: {self.symptom}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data, infinities and NaN as text."""
+        found = {dtype: plain_list(value) for dtype, value in self.found.items()}
+        numbers = {"index": list(self.index), "expected": plain_list(self.expected), "found": found}
+        texts = {name: getattr(self, name) for name in ("backend", "property", "symptom", "message")}
+        return {"case": self.case.to_dict(), **texts, **numbers}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Finding":
+        """From what `to_dict` gave."""
+        found = {dtype: float(value) for dtype, value in data["found"].items()}
+        changed = {"case": Case.from_dict(data["case"]), "index": tuple(data["index"]), "expected": float(data["expected"])}
+        return cls(**{**data, **changed, "found": found})
 
 
-def examine(case: Case, backend: Backend) -> Finding | None:
-    """The first finding of a case on a backend; None where all is right. Raises NotOffered."""
+def examine(case: Case, backend: Backend) -> list[Finding]:
+    """Everything that is wrong with a case on a backend. Raises NotOffered."""
     with np.errstate(all="ignore"):
-        truth = results(case, NumpyBackend(), "float128", backend.convention or "paper")
-        found: dict[str, dict[str, Array]] = {}
-        for dtype in DTYPES:
-            try:
-                found[dtype] = results(case, backend, dtype, backend.convention or "paper")
-            except NotOffered:
-                raise
-            except Exception as error:
-                words = str(error).splitlines()[0][:120] if str(error) else ""
-                return Finding(case, backend.name, "run", f"raises {type(error).__name__}", "no exception", {dtype: words})
-        for name, true in truth.items():
-            if (symptom := _symptom(case, backend, name, true, {dtype: found[dtype][name] for dtype in DTYPES})) is not None:
-                texts = {dtype: _text(found[dtype][name]) for dtype in DTYPES}
-                return Finding(case, backend.name, name, symptom, _text(true), texts)
-    return None
+        try:
+            found = {dtype: results(case, backend, dtype, convention_of(backend)) for dtype in DTYPES}
+        except NotOffered:
+            raise
+        except Exception as error:  # a framework may fail as it likes, and that is a finding
+            said = (str(error).splitlines() or [""])[0]
+            return [Finding(case, backend.name, "run", f"raises {type(error).__name__}", (), 0.0, {}, said[:200])]
+        if case.kind == "network":
+            return list(_in_network(case, backend, found))
+        at = Point(case, convention_of(backend))
+        ask = _deviations if case.finite else _deviations_without_truth
+        return [
+            _finding(case, backend, name, symptom, worst, {dtype: found[dtype][name] for dtype in DTYPES}, expected)
+            for name in at.truth
+            for symptom, worst, expected in ask(at, name, {dtype: found[dtype][name] for dtype in DTYPES})
+        ]
 
 
-def results(case: Case, backend: Backend, dtype: str, convention: str) -> dict[str, Array]:
-    """What a backend makes of a case, by property."""
-    x = {name: array if array.dtype.kind in "iu" else as_dtype(array, dtype) for name, array in case.arrays.items()}
-    if case.kind == "activation":
-        twin = _activation_twin(backend, case.name, dtype, convention)
-        pullback = twin.vjp(x["z"], x["cotangent"])
-        return {"value": pullback.output, "derivative": pullback.input_gradient}
-    if case.kind == "loss":
-        twin = _loss_twin(backend, case.name, case.setting, x["z"].shape[1], dtype, convention)
-        value, pullback = twin.loss_and_gradients(x["z"], x["y"], x.get("weights"))
-        return {
-            "value": np.reshape(value, 1) if dtype != "float128" else float128.array(value).reshape(1),
-            "derivative": pullback.input_gradient,
-        }
-    optimizer = optimizer_of(case, convention)
-    model = Model(1, (Dense(1, WIDTH, bias=False),), mean_squared_error())
-    twin = backend.mirror(model, case.arrays["parameters"].ravel().astype(np.float64), optimizer, dtype)
-    for gradient in case.arrays["gradients"]:
-        twin.apply_gradients(as_dtype(gradient, dtype))
-    return {"parameters": twin.parameters()}
+def convention_of(backend: Backend) -> str:
+    """Whose formula the backend is held against."""
+    return backend.convention or "paper"
 
 
-def optimizer_of(case: Case, convention: str) -> Optimizer:
-    """The optimizer that a case is about."""
-    settings: Mapping[str, Any] = ({}, *VARIANTS.get(case.name, []))[case.setting]
-    return OPTIMIZERS[case.name](convention=convention, **settings)
+def _finding(
+    case: Case, backend: Backend, name: str, symptom: str, errors: Array, found: Mapping[str, Array], expected: Array
+) -> Finding:
+    """At the element with the largest error."""
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(errors), errors.shape))
+    at_index = {dtype: float(values[index]) for dtype, values in found.items()}
+    return Finding(case, backend.name, name, symptom, index, float(expected[index]), at_index)
 
 
-@lru_cache(maxsize=512)
-def _activation_twin(backend: Backend, name: str, dtype: str, convention: str) -> Any:
-    entry = ACTIVATIONS[name].in_convention(convention)
-    return backend.mirror(Model(WIDTH, (entry,), mean_squared_error()), np.zeros(0), SGD(), dtype)
+@dataclass(frozen=True)
+class Point:
+    """A case with what scratch says about it."""
+
+    case: Case
+    convention: str
+
+    @cached_property
+    def truth(self) -> dict[str, Array]:
+        """In float128."""
+        return results(self.case, SCRATCH, "float128", self.convention)
+
+    def scratch(self, dtype: str) -> dict[str, Array]:
+        """In the same precision."""
+        return results(self.case, SCRATCH, dtype, self.convention)
+
+    def errors(self, name: str, values: Array) -> Array:
+        """|values - truth|, infinite where either is not finite."""
+        return _distance(float128.array(values), self.truth[name])
+
+    def allowed(self, name: str, dtype: str) -> Array:
+        """How large an error may be; infinite where nothing can be asked."""
+        true = self.truth[name]
+        size = np.asarray(np.abs(true), np.float64)
+        allowed = np.maximum(UNIT_ROUNDOFF[dtype] * size, float(np.finfo(dtype).tiny))
+        for near in [self, *(Point(case, self.convention) for case in neighbours(self.case, dtype, self.kinks))]:
+            moved = _distance(near.truth[name], true)
+            rounded = near.errors(name, near.scratch(dtype)[name])
+            allowed = np.maximum(allowed, np.maximum(moved, rounded))
+        nothing_left = (allowed >= size) & (size > np.finfo(dtype).tiny)
+        # Beside such a result, one that vanishes says nothing either: zero is what scratch's overflow gives, too.
+        nothing_left |= nothing_left.any(axis=-1, keepdims=True) & (size <= np.finfo(dtype).tiny)
+        return np.where(nothing_left | (size > np.finfo(dtype).max / 2), np.inf, SPAN * allowed)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """Inputs at which an activation's derivative jumps."""
+        if self.case.kind != "activation":
+            return ()
+        return ACTIVATIONS[self.case.name].in_convention(self.convention).kinks
 
 
-@lru_cache(maxsize=512)
-def _loss_twin(backend: Backend, name: str, setting: int, units: int, dtype: str, convention: str) -> Any:
-    loss = cases(name)[setting].in_convention(convention)
-    return backend.mirror(Model(units, (), loss), np.zeros(0), SGD(), dtype)
+def neighbours(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterator[Case]:
+    """The same case with its numbers moved to those next to them in a precision, up or down at random.
+
+    A zero stays, and so does an input that sits on a kink exactly: everybody can tell that. Only the outputs that go into a loss
+    with kinks move away from zero, since those kinks lie where differences vanish. The last neighbour has no subnormal numbers.
+    """
+    rng = np.random.default_rng(0)
+    moving = {name: np.array(case.arrays[name], dtype) for name in MOVING[case.kind] if name in case.arrays}
+    leaves_zero = case.kind == "loss" and loss_of(case).loss.kinks
+    for _ in range(NEIGHBOURS - 1):
+        moved = {}
+        for name, array in moving.items():
+            target = np.where(rng.random(array.shape) < 0.5, np.inf, -np.inf).astype(dtype)
+            stays = np.isin(array, np.float32(kinks)) | ((array == 0) & (not leaves_zero)) | _at_an_end(case, array)
+            beside = np.where(array == 0, np.sign(target) * np.finfo(dtype).tiny, np.nextafter(array, target))
+            moved[name] = np.where(stays | ~np.isfinite(beside), array, beside).astype(dtype)
+        yield replace(case, arrays={**case.arrays, **moved})
+    flushed = {name: np.where(np.abs(array) < np.finfo(dtype).tiny, 0, array) for name, array in moving.items()}
+    yield replace(case, arrays={**case.arrays, **flushed})
 
 
-def _symptom(case: Case, backend: Backend, name: str, true: Array, found: Mapping[str, Array]) -> str | None:
-    """The first thing that is wrong with one property, or None."""
-    if not all(np.isfinite(array).all() for array in case.arrays.values()):
-        return _non_finite_symptom(case, backend, name, found)
-    if not np.isfinite(true).all():
-        return None
+MOVING = {"activation": ("z",), "loss": ("z", "weights"), "optimizer": ("gradients", "parameters")}
+"""Which arrays a neighbour has others of."""
+
+
+def _at_an_end(case: Case, z: Array) -> Any:
+    """Where a loss's output cannot move, because its domain ends."""
+    probabilities = case.kind == "loss" and loss_of(case).loss.outputs in ("probability", "distribution")
+    return (z == 1) if probabilities else np.zeros(z.shape, dtype=bool)
+
+
+def _distance(first: Array, second: Array) -> Array:
+    with np.errstate(all="ignore"):
+        found = np.asarray(np.abs(first - second), np.float64)
+    return np.where(np.isnan(found), np.inf, found)
+
+
+def _deviations(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[tuple[str, Array, Array]]:
+    """What is wrong with one property: the symptom, the error of every element that has it, and the truth."""
+    true = at.truth[name]
+    bad, excess = {}, {}
     for dtype, values in found.items():
-        lost = ~np.isfinite(values) & (np.abs(true).astype(np.float64) < np.finfo(dtype).max / 2)
+        errors = at.errors(name, values)
+        # Most results are good to their last places, and then nobody need ask how good they had to be.
+        at_least = SPAN * np.maximum(UNIT_ROUNDOFF[dtype] * np.asarray(np.abs(true), np.float64), float(np.finfo(dtype).tiny))
+        suspicious = np.isfinite(true) & (errors > at_least)
+        if suspicious.any():
+            suspicious &= errors > at.allowed(name, dtype)
+        bad[dtype], excess[dtype] = suspicious, np.where(suspicious, np.minimum(errors, np.finfo(np.float64).max), 0)
+    anywhere = bad["float32"] | bad["float64"]
+    if not anywhere.any():
+        return
+    worst = np.maximum(excess["float32"], excess["float64"])
+    for word, ask in (("NaN", np.isnan), ("infinite", np.isinf)):
+        lost = np.logical_or.reduce([ask(values) & bad[dtype] for dtype, values in found.items()])
         if lost.any():
-            return f"{'NaN' if np.isnan(values[lost]).any() else 'infinite'} in {dtype} where the truth is finite"
-    errors = {dtype: _errors(values, true, dtype) for dtype, values in found.items()}
-    worst = max(zip(*errors.values(), strict=True), key=lambda pair: pair[1], default=(0.0, 0.0))
-    ladder = judge({"float32": worst[0], "float64": worst[1]})
-    if ladder.verdict == "wrong":
-        return "wrong"
-    for dtype, of_elements in errors.items():
-        if max(of_elements) > KEPT_DIGITS * UNIT_ROUNDOFF[dtype] and dtype == "float64":
-            return "loses more than six digits"
-    return None
+            yield f"{word} where the truth is finite", np.where(lost, worst, 0), true
+        anywhere &= ~lost
+    for kink in at.kinks:
+        on = anywhere & (at.case.arrays["z"] == np.float32(kink)) if name in ("value", "derivative") else anywhere
+        if on.any():
+            yield f"another one at z = {kink:g}", np.where(on, worst, 0), true
+        anywhere &= ~on
+    if anywhere.any():
+        yield _kind_of_error(at, {dtype: np.where(anywhere, excess[dtype], 0) for dtype in found}, true), worst * anywhere, true
 
 
-def _errors(values: Array, true: Array, dtype: str) -> list[float]:
-    """Relative error of every element; of one that is next to zero, relative to the smallest normal number over u."""
-    finite = np.isfinite(values)
-    difference = np.abs(float128.array(np.where(finite, values, 0)) - true)
-    size = np.maximum(np.abs(true), float128.array(float(np.finfo(dtype).tiny)))
-    relative = (difference / size).astype(np.float64)
-    return [float(error) if ok else 0.0 for error, ok in zip(relative.ravel(), finite.ravel(), strict=True)]
+def _kind_of_error(at: Point, errors: Mapping[str, Array], true: Array) -> str:
+    """Lost digits fall with the precision, relative to one or to the largest number in play; other mathematics does not."""
+    largest = [float(np.abs(array).max()) for array in (*at.case.arrays.values(), true) if array.size]
+    scale = max(1.0, *largest)
+    ladder = judge({dtype: float(values.max()) / scale for dtype, values in errors.items()})
+    return "wrong" if ladder.verdict == "wrong" else "loses digits"
 
 
-def _non_finite_symptom(case: Case, backend: Backend, name: str, found: Mapping[str, Array]) -> str | None:
+def _deviations_without_truth(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[tuple[str, Array, Array]]:
+    """The same for what depends on an input that is infinite or NaN."""
+    hidden = any(np.isnan(array).any() for array in at.case.arrays.values())
+    if hidden and name != "value":
+        return
+    depends = _depends_on_non_finite(at, name)
     for dtype, values in found.items():
-        ours = results(case, NumpyBackend(), dtype, backend.convention or "paper")[name]
-        for kind, ask in (("NaN", np.isnan), ("infinite", np.isinf)):
-            if (ask(values) & ~ask(ours)).any():
-                return f"{kind} at a non-finite input, scratch not"
-            if (~ask(values) & ask(ours)).any():
-                return f"not {kind} at a non-finite input, scratch is"
-    return None
+        ours = at.scratch(dtype)[name]
+        if hidden:
+            symptoms = {"hides NaN": np.isnan(ours) & ~np.isnan(values)}
+        else:
+            close = np.abs(values - ours) <= SPAN * (UNIT_ROUNDOFF[dtype] * np.abs(ours) + np.finfo(dtype).tiny)
+            there = depends & ~np.isnan(ours)
+            symptoms = {
+                "NaN at infinity, where there is a limit": there & np.isnan(values),
+                "another limit at infinity": there & ~np.isnan(values) & (values != ours) & ~close,
+            }
+        for symptom, wrong in symptoms.items():
+            if wrong.any():
+                yield symptom, wrong.astype(float), ours
+                return
 
 
-def _text(values: Array) -> str:
-    return "[" + ", ".join(f"{float(value):.9g}" for value in values.ravel()) + "]"
+def _depends_on_non_finite(at: Point, name: str) -> Array:
+    """Which results are others where numbers stand in place of the infinities and NaN."""
+    here, changed = at.scratch("float64")[name], np.zeros(at.truth[name].shape, dtype=bool)
+    for number in (-0.37, 0.41):
+        arrays = {key: np.where(np.isfinite(array), array, number) for key, array in at.case.arrays.items()}
+        changed |= results(replace(at.case, arrays=arrays), SCRATCH, "float64", at.convention)[name] != here
+    return changed
 
 
-def simplest(finding: Finding, backend: Backend) -> Finding:
-    """The same finding with as many zeros among its numbers as it bears; Hypothesis shrinks each number, not their number."""
-    for name, array in finding.case.arrays.items():
-        for index in np.ndindex(array.shape):
-            if array.dtype.kind == "f" and array[index] != 0:
-                fewer = array.copy()
-                fewer[index] = 0
-                trial = examine(replace(finding.case, arrays={**finding.case.arrays, name: fewer}), backend)
-                if trial is not None and trial.signature == finding.signature:
-                    finding, array = trial, fewer
-    return finding
+def _in_network(case: Case, backend: Backend, found: Mapping[str, Mapping[str, Array]]) -> Iterator[Finding]:
+    """Gradients of a network on the ladder, against the largest of every parameter's, where scratch's own are right."""
+    convention = convention_of(backend)
+    model = network_of(case.name, case.widths).in_convention(convention)
+    x, cotangent, parameters = (case.arrays[name] for name in ("x", "cotangent", "parameters"))
+    probe = Probe(parameters, x, np.zeros(cotangent.shape, np.float32), cotangent)
+    truth = network_twin(SCRATCH, case.name, case.widths, "float128", convention)
+    twins = {
+        name: {dtype: network_twin(one, case.name, case.widths, dtype, convention) for dtype in DTYPES}
+        for name, one in (("scratch", SCRATCH), (backend.name, backend))
+    }
+    rows, _ = compare_gradients(model, [probe], truth, twins)  # type: ignore[arg-type]
+    ours = {row["parameter"]: row for row in rows if row["backend"] == "scratch"}
+    at = Point(case, convention)
+    true = at.truth["gradients"]
+    for row in (row for row in rows if row["backend"] == backend.name):
+        path = row["parameter"]
+        lost = [dtype for dtype in DTYPES if np.isfinite(ours[path][dtype]) and not np.isfinite(row[dtype])]
+        if lost or (row["verdict"] == "wrong" and ours[path]["verdict"] != "wrong"):
+            of_path = np.zeros(true.shape)
+            model.views(of_path)[path][...] = 1
+            errors = {dtype: of_path * at.errors("gradients", found[dtype]["gradients"]) for dtype in DTYPES}
+            symptom = "not finite where the truth is" if lost else _kind_of_error(at, errors, true)
+            values = {dtype: found[dtype]["gradients"] for dtype in DTYPES}
+            yield _finding(case, backend, "gradients", symptom, np.maximum(*errors.values()), values, true)

@@ -1,129 +1,95 @@
-"""Hypothesis strategies for operations, networks, batches and edge values. All numbers are exact in float32."""
+"""Strategies for what scratch describes: activations, losses, optimizers, networks, and batches for them."""
 
 import itertools
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection
 
-import numpy as np
 from hypothesis import strategies as st
 
+from comparisons.fuzzing.domains import targets
+from comparisons.fuzzing.edges import ROWS, arrays, numbers
 from scratch.activations import ACTIVATIONS, Activation
 from scratch.arrays import Array
 from scratch.initializers import he_normal, normal
 from scratch.layers import Dense, Layer
-from scratch.losses import LOSSES, Loss, cases, softmax_cross_entropy
+from scratch.losses import LOSSES, Loss, cases
 from scratch.model import Model
-from scratch.optimizers import OPTIMIZERS, VARIANTS
+from scratch.optimizers import OPTIMIZERS, VARIANTS, Optimizer
 
-ROWS, WIDTH = 2, 4
-"""One shape for all, since frameworks compile anew for every other one."""
-STEPS = 4
-
-TINY, HUGE = 2.0**-149, float(np.finfo(np.float32).max)
-EDGES = (
-    0.0,
-    -0.0,
-    TINY,
-    -TINY,
-    2.0**-126,
-    1e-20,
-    2.0**-24,
-    0.5,
-    1.0,
-    -1.0,
-    2.0,
-    20.0,
-    88.0,
-    -88.0,
-    104.0,
-    1e4,
-    -1e4,
-    1e10,
-    HUGE,
-    -HUGE,
-)
-"""Values at which implementations go wrong: signed zeros, subnormal and smallest normal numbers, where exp overflows."""
+USUAL = numbers(-8, 8)
+"""Of the size that inputs and parameters of a network have."""
 
 
-def numbers(*, largest: float = HUGE, non_finite: bool = False) -> st.SearchStrategy[float]:
-    """Numbers of every size that float32 has, edge values more often; infinities and NaN where asked for."""
-    edges = [edge for edge in EDGES if abs(edge) <= largest]
-    floats = st.floats(-largest, largest, width=32)
-    usual = st.floats(-8, 8, width=32) if largest >= 8 else floats
-    special = [st.sampled_from([np.inf, -np.inf, np.nan])] if non_finite else []
-    return st.one_of(usual, floats, st.sampled_from(edges), *special)
+def activations(*, bounded: bool = False) -> st.SearchStrategy[Activation]:
+    """Activations; `bounded` leaves out those that overflow for inputs of usual size times a few weights.
+
+    Example:
+        @given(activations(), arrays())
+        def test_my_table_has_every_activation(activation, z):
+            assert np.allclose(MY_TABLE[activation.name](z), scratch_value(activation, z))
+    """
+    return st.sampled_from([entry for entry in ACTIVATIONS.values() if not (bounded and entry.overflows)])
 
 
-def arrays(
-    rows: int = ROWS, columns: int = WIDTH, elements: st.SearchStrategy[float] | None = None
-) -> st.SearchStrategy[Array]:
-    """Arrays (rows, columns) in float32."""
-    values = st.lists(elements or numbers(), min_size=rows * columns, max_size=rows * columns)
-    return values.map(lambda drawn: np.array(drawn, np.float32).reshape(rows, columns))
+def losses(*, outputs: Collection[str] = ()) -> st.SearchStrategy[Loss]:
+    """Losses in every reduction and setting that is worth comparing, or those whose `outputs` are one of these.
 
-
-@dataclass(frozen=True)
-class Case:
-    """One input of one operation: enough to run it on every backend."""
-
-    kind: str
-    name: str
-    """Of the operation; for a network, its layers' names."""
-    setting: int = 0
-    """Which of the listed cases of a loss or variants of an optimizer."""
-    arrays: dict[str, Array] = field(default_factory=dict)
-    """What goes in: inputs, targets, cotangents, gradients, parameters; float32, or int64 for class indices."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data; infinities and NaN as Python writes them."""
-        plain = {name: {"dtype": str(array.dtype), "values": array.tolist()} for name, array in self.arrays.items()}
-        return {"kind": self.kind, "name": self.name, "setting": self.setting, "arrays": plain}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "Case":
-        """From what `to_dict` gave."""
-        arrays = {name: np.array(array["values"], array["dtype"]) for name, array in data["arrays"].items()}
-        return cls(data["kind"], data["name"], data["setting"], arrays)
+    Example:
+        @given(st.data(), losses(outputs=["real"]))
+        def test_my_losses_are_not_negative(data, loss):
+            z, y = data.draw(arrays(3, 4)), data.draw(targets(loss, 3, 4))
+            assert my_loss(loss.name, z, y) >= 0
+    """
+    listed = [case.loss for name in LOSSES for case in cases(name)]
+    return st.sampled_from([loss for loss in listed if not outputs or loss.outputs in outputs])
 
 
 @st.composite
-def activation_cases(draw: st.DrawFn, name: str | None = None) -> Case:
-    """An activation at numbers of every size, with a cotangent of usual ones."""
-    name = name or draw(st.sampled_from(sorted(ACTIVATIONS)))
-    width = ACTIVATIONS[name].units(WIDTH)
-    z = draw(arrays(elements=numbers(non_finite=True)))
-    return Case("activation", name, 0, {"z": z, "cotangent": draw(arrays(ROWS, width, numbers(largest=4)))})
+def optimizers(draw: st.DrawFn, convention: str = "paper") -> Optimizer:
+    """Optimizers with their defaults or one of the settings that are worth comparing, in a convention.
+
+    Example:
+        @given(optimizers(convention="torch"))
+        def test_my_optimizer_starts_as_scratch_does(optimizer):
+            assert my_optimizer(optimizer.name).learning_rate == optimizer.learning_rate
+    """
+    name = draw(st.sampled_from(list(OPTIMIZERS)))
+    settings = draw(st.sampled_from([{}, *VARIANTS.get(name, [])]))
+    return OPTIMIZERS[name](convention=convention, **settings)
 
 
 @st.composite
-def loss_cases(draw: st.DrawFn, name: str | None = None) -> Case:
-    """A loss at outputs and targets from its domains."""
-    name = name or draw(st.sampled_from(sorted(LOSSES)))
-    listed = cases(name)
-    setting = draw(st.integers(0, len(listed) - 1))
-    return Case("loss", name, setting, draw(loss_arrays(listed[setting])))
+def networks(
+    draw: st.DrawFn, *, layers: int = 3, width: int = 5, activation: str | None = None, loss: Loss | None = None
+) -> Model:
+    """Networks of one to `layers` dense layers of at most `width` units, each followed by an activation, and a loss.
 
+    Their losses take any outputs. `model.initialize(rng)` draws parameters, and `batches(model)` what to train on.
 
-@st.composite
-def optimizer_cases(draw: st.DrawFn, name: str | None = None) -> Case:
-    """A few gradients of every size for one optimizer."""
-    name = name or draw(st.sampled_from(sorted(OPTIMIZERS)))
-    setting = draw(st.integers(0, len(VARIANTS.get(name, []))))
-    size = numbers(largest=1e10)
-    return Case(
-        "optimizer",
-        name,
-        setting,
-        {"gradients": draw(arrays(STEPS, WIDTH, size)), "parameters": draw(arrays(1, WIDTH, numbers(largest=1e4)))},
-    )
-
-
-@st.composite
-def networks(draw: st.DrawFn, layers: int = 3) -> Model:
-    """Dense layers with any activations between them, and the cross-entropy of logits."""
-    widths = draw(st.lists(st.integers(1, 5), min_size=2, max_size=layers + 1))
+    Example:
+        @given(networks(layers=2), st.integers(0, 2**32 - 1))
+        def test_my_port_predicts_the_same(model, seed):
+            x = np.ones((3, model.inputs), np.float32)
+            twin = NumpyBackend().mirror(model, model.initialize(np.random.default_rng(seed)), SGD(), "float64")
+            assert np.allclose(my_port(model, twin.parameters()).predict(x), twin.predict(x))
+    """
+    entries = activations(bounded=True) if activation is None else st.just(ACTIVATIONS[activation])
     chosen: list[Layer] = []
+    widths = draw(st.lists(st.integers(1, width), min_size=2, max_size=layers + 1))
     for fan_in, fan_out in itertools.pairwise(widths):
-        chosen.append(Dense(fan_in, fan_out, he_normal(), normal(0.3), bias=draw(st.booleans())))
-        chosen.append(draw(st.sampled_from([entry for entry in ACTIVATIONS.values() if not entry.halves])))
-    return Model(widths[0], tuple(chosen), softmax_cross_entropy())
+        entry = draw(entries)
+        chosen += [Dense(fan_in, entry.inputs(fan_out), he_normal(), normal(0.3), bias=draw(st.booleans())), entry]
+    plain = losses(outputs=["real"]).filter(lambda one: not (one.settings.get("class_weights") or one.halves))
+    return Model(widths[0], tuple(chosen), draw(plain) if loss is None else loss)
+
+
+@st.composite
+def batches(draw: st.DrawFn, model: Model, *, rows: int = ROWS) -> tuple[Array, Array]:
+    """Inputs x (rows, inputs) of usual size, and targets y from the domain of the model's loss.
+
+    Example:
+        @given(st.data(), networks())
+        def test_my_loss_is_finite(data, model):
+            x, y = data.draw(batches(model, rows=5))
+            assert np.isfinite(my_port(model).loss(x, y))
+    """
+    return draw(arrays(rows, model.inputs, USUAL)), draw(targets(model.loss, rows, model.widths[-1]))

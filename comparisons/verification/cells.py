@@ -48,7 +48,7 @@ class Cell:
     backend: str
     convention: Convention
     """Whose formula the backend is held against."""
-    property: str
+    quantity: str
     """What is compared, such as `value` or `1,000 steps`."""
     verdict: str
     case: str = ""
@@ -62,8 +62,8 @@ class Cell:
 
     @property
     def place(self) -> str:
-        """Where it stands in the matrix: kind/name/backend/convention/property."""
-        return f"{self.kind}/{self.name}/{self.backend}/{self.convention}/{self.property}"
+        """Where it stands in the matrix: kind/name/backend/convention/quantity."""
+        return f"{self.kind}/{self.name}/{self.backend}/{self.convention}/{self.quantity}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""

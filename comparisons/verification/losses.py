@@ -51,10 +51,12 @@ def _cells(task: Task, backend: Backend, case: Case) -> Iterator[Cell]:
     for convention, loss in formulas.items():
         truth = NumpyTwin(Model(z.shape[1], (), loss), NOTHING, SGD(), "float128")
         true, pullback = truth.loss_and_gradients(*_inputs("float128", z, y, weights))
-        values = judge({dtype: relative_error(of, as_dtype([true], "float128")) for dtype, (of, _) in found.items()})
+        values = judge(
+            {dtype: relative_error(of, as_dtype(np.reshape(true, 1), "float128")) for dtype, (of, _) in found.items()}
+        )
         yield cell(task, convention, "value", values, case.label)
         if backend.convention is None and not loss.detached:
-            scratch = {**found, "float128": (as_dtype([true], "float128"), pullback.input_gradient)}
+            scratch = {**found, "float128": (as_dtype(np.reshape(true, 1), "float128"), pullback.input_gradient)}
             ladder = _against_differences(truth, scratch, z, y, weights)
         else:
             ladder = judge({dtype: relative_error(of, pullback.input_gradient) for dtype, (_, of) in found.items()})

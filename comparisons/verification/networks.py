@@ -49,7 +49,7 @@ class Point:
         model = Model(inputs, (layer,), mean_squared_error())
         parameters = model.initialize(rng)
         # Scales that start at one and offsets that start at zero would hide whether they are used.
-        parameters += 0.25 * rng.standard_normal(parameters.shape).astype(np.float32)
+        parameters += 0.25 * rng.standard_normal(parameters.shape)
         parameters = parameters.astype(np.float32).astype(np.float64)
         rows = len(batches[0])
         cotangent = rng.standard_normal((rows, model.widths[-1])).astype(np.float32)
@@ -166,7 +166,7 @@ def _formulas(entry: Any, convention: Convention | None) -> Iterator[tuple[Conve
 
 
 def _cells(task: Task, backend: Backend, convention: Convention, point: Point, entry: Layer, case: str = "") -> Iterator[Cell]:
-    own = entry if backend.convention is None else entry.in_convention(backend.convention)  # type: ignore[attr-defined]
+    own = entry if backend.convention is None else entry.in_convention(backend.convention)
     mine = Model(point.model.inputs, (own,), point.model.loss)
     twins = {dtype: backend.mirror(mine, point.parameters, SGD(), dtype) for dtype in DTYPES}
     modes = {"": True} if isinstance(entry, Activation) else {"": True, " in inference": False}

@@ -19,10 +19,10 @@ from scratch.activations.clipped import (
 from scratch.activations.entry import Activation
 from scratch.activations.exponential_units import celu, elu, selu
 from scratch.activations.gated import gelu, gelu_tanh, glu, mish, silu
+from scratch.activations.ramps import log_sigmoid, softplus, squareplus
 from scratch.activations.rectifiers import leaky_relu, linear, relu, rrelu, threshold, thresholded_relu
 from scratch.activations.rows import log_softmax, softmax, softmin, sparsemax, standardize
 from scratch.activations.smooth import exponential, sigmoid, softsign, tanh, tanh_shrink
-from scratch.activations.softplus import log_sigmoid, softplus, squareplus
 
 _ENTRIES = (
     *(linear(), relu(), relu6(), capped_relu(), thresholded_relu(), threshold(), leaky_relu(), rrelu()),

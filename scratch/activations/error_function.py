@@ -24,9 +24,9 @@ def exactly(digits: str | float, dtype: np.dtype[Any]) -> Scalar:
 
 
 def erfc(x: Array, out: Array) -> None:
-    """Write the function's value, for large x too with a relative error: (1 + 2 x^2) u, times 20 where it is not the standard library's.
+    """Write the function's value. Its relative error stays near (1 + 2 x^2) u also where the value is tiny; 2 x^2 is its condition.
 
-    2 x^2 is its condition number; just below 2 the series for 1 - erfc(x) costs two digits.
+    Where the standard library does not reach, 1 - erf(x) costs up to two digits just below x = 2.
     """
     if x.dtype.char in "fd":
         np.copyto(out, _NATIVE(x), casting="unsafe")

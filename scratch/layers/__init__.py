@@ -22,12 +22,18 @@ from scratch.layers.normalization import (
 from scratch.layers.prelu import PReLU
 from scratch.layers.regularizers import Regularizer
 
+
+def _two(inputs: int) -> int:
+    """Two groups where each gets two units or more, one otherwise."""
+    return 2 if inputs >= 4 and inputs % 2 == 0 else 1
+
+
 LAYERS: dict[str, Callable[[int], Layer]] = {
     "dense": lambda inputs: Dense(inputs, 4, he_normal(), normal(0.3)),
     "dropout": lambda inputs: Dropout(0.5),
     "batch_normalization": lambda inputs: BatchNormalization(inputs),
     "layer_normalization": lambda inputs: LayerNormalization(inputs),
-    "group_normalization": lambda inputs: GroupNormalization(inputs, groups=1 if inputs % 2 else 2),
+    "group_normalization": lambda inputs: GroupNormalization(inputs, groups=_two(inputs)),
     "rms_normalization": lambda inputs: RMSNormalization(inputs),
     "unit_normalization": lambda inputs: UnitNormalization(),
     "embedding": lambda inputs: Embedding(10, 3),
@@ -59,11 +65,11 @@ VARIANTS: dict[str, dict[str, Callable[[int], Layer]]] = {
         "epsilon 0.001": lambda inputs: LayerNormalization(inputs, epsilon=1e-3),
     },
     "group_normalization": {
-        "no scale": lambda inputs: GroupNormalization(inputs, scale=False, groups=1 if inputs % 2 else 2),
-        "no offset": lambda inputs: GroupNormalization(inputs, offset=False, groups=1 if inputs % 2 else 2),
+        "no scale": lambda inputs: GroupNormalization(inputs, scale=False, groups=_two(inputs)),
+        "no offset": lambda inputs: GroupNormalization(inputs, offset=False, groups=_two(inputs)),
         "one group": lambda inputs: GroupNormalization(inputs, groups=1),
         "a group per unit": lambda inputs: GroupNormalization(inputs, groups=inputs),
-        "epsilon 0.001": lambda inputs: GroupNormalization(inputs, 1e-3, groups=1 if inputs % 2 else 2),
+        "epsilon 0.001": lambda inputs: GroupNormalization(inputs, 1e-3, groups=_two(inputs)),
     },
     "rms_normalization": {
         "no scale": lambda inputs: RMSNormalization(inputs, scale=False),

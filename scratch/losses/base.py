@@ -10,13 +10,16 @@ result exact at every precision.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from scratch.arrays import Array, Convention, Scalar, Work
 
-Rule = Callable[..., Array]
+Terms: TypeAlias = Any
+"""An array, (batch, units) or (batch, 1). NumPy's types say of an expression of our arrays that it is anything."""
+
+Rule = Callable[..., Terms]
 """rule(z, y, dz, work, **settings) writes dz (batch, units) and returns the terms, (batch, units) or (batch, 1). It may overwrite
 `work`; the terms may be one of its buffers."""
 
@@ -102,9 +105,7 @@ class Loss:
         and averaged over the rows, "half_batchmean" the same with the textbook's factor 1/2; "sum" is over everything.
         """
         if reduction not in self.reductions:
-            raise ValueError(
-                f'{self.name}: there is no reduction "{reduction}". Choose one of {", ".join(self.reductions)}.'
-            )
+            raise ValueError(f'{self.name}: there is no reduction "{reduction}". Choose one of {", ".join(self.reductions)}.')
         if weight_divisor not in WEIGHT_DIVISORS:
             raise ValueError(f'{self.name}: weight_divisor is "{weight_divisor}". Choose one of {", ".join(WEIGHT_DIVISORS)}.')
         if ignored_index is not None and not self.class_indices:
@@ -131,7 +132,7 @@ class Loss:
         """By how much the sum over all terms is divided; `rows` is a number of rows or the sum of their weights."""
         return REDUCTIONS[self.reduction](rows, 1 if self.per_row else units // 2 if self.halves else units)
 
-    def terms(self, z: Array, y: Array, dz: Array, work: Work) -> Array:
+    def terms(self, z: Array, y: Array, dz: Array, work: Work) -> Terms:
         """Write the derivative of the terms into dz and return the terms: neither weighted nor divided."""
         return self.rule(z, y, dz, work, **self.settings)
 

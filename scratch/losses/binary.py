@@ -5,17 +5,19 @@ from typing import Any
 import numpy as np
 
 from scratch.arrays import Array, Work
-from scratch.losses.base import Loss
+from scratch.losses.base import Loss, Terms
 from scratch.losses.functions import class_row, clipped, sigmoid, smoothed, softplus
 
 _BISHOP = "C. M. Bishop, Pattern Recognition and Machine Learning (2006)"
 _FOCAL = "T.-Y. Lin et al., Focal Loss for Dense Object Detection (2017)"
 _CLIP = 1e-7
+_EPSILON = 9.999999960041972e-13
+"""PyTorch's 1e-12: a float32 constant, at every precision."""
 
 
 def _binary_cross_entropy(
     z: Array, y: Array, dz: Array, work: Work, label_smoothing: float = 0.0, positive_weight: float = 1.0
-) -> Array:
+) -> Terms:
     if label_smoothing:
         y = smoothed(y, label_smoothing, 2, z)
     if positive_weight != 1:
@@ -41,19 +43,19 @@ def _binary_cross_entropy(
     return terms
 
 
-def _on_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _on_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     dz[...] = (z - y) / (z * (1 - z))
     return -(y * np.log(z) + (1 - y) * np.log1p(-z))
 
 
-def _on_probabilities_log_bounded(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _on_probabilities_log_bounded(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     """Logarithms not below -100, and in the derivative a denominator not below 1e-12, which is not the value's derivative."""
-    dz[...] = (z - y) / np.maximum(z * (1 - z), 1e-12)
+    dz[...] = (z - y) / np.maximum(z * (1 - z), _EPSILON)
     with np.errstate(divide="ignore"):
         return -(y * np.maximum(np.log(z), -100) + (1 - y) * np.maximum(np.log1p(-z), -100))
 
 
-def _on_clipped_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _on_clipped_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     p, inside = clipped(z, _CLIP, 1 - _CLIP)
     terms = _on_probabilities(p, y, dz, work)
     np.multiply(dz, inside, out=dz)
@@ -64,7 +66,7 @@ def _balance(y: Array, alpha: float | None) -> Any:
     return 1 if alpha is None else alpha * y + (1 - alpha) * (1 - y)
 
 
-def _focal(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float | None) -> Array:
+def _focal(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float | None) -> Terms:
     # s is the logit of the right answer; 1 - p_t = sigmoid(-s) and -log p_t = softplus(-s).
     s, balance = (2 * y - 1) * z, _balance(y, alpha)
     wrong, surprise = sigmoid(-s), softplus(-s)
@@ -73,24 +75,24 @@ def _focal(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float
     return balance * factor * surprise
 
 
-def _hinge(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _hinge(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     margin = np.maximum(1 - y * z, 0)
     dz[...] = -y * (margin > 0)
     return margin
 
 
-def _squared_hinge(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _squared_hinge(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     margin = np.maximum(1 - y * z, 0)
     dz[...] = -2 * y * margin
     return np.square(margin)
 
 
-def _soft_margin(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _soft_margin(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     dz[...] = -y * sigmoid(-y * z)
     return softplus(-y * z)
 
 
-def _multi_label(z: Array, y: Array, dz: Array, work: Work, class_weights: tuple[float, ...] | None) -> Array:
+def _multi_label(z: Array, y: Array, dz: Array, work: Work, class_weights: tuple[float, ...] | None) -> Terms:
     terms = _binary_cross_entropy(z, y, dz, work)
     if class_weights is not None:
         weights = class_row(class_weights, z, "multi_label_soft_margin")

@@ -55,7 +55,9 @@ class Case:
     def label(self) -> str:
         """What tells the case from the loss's others, such as "mean, indices, ignored_index = 2"."""
         said = ["indices" if self.indices else "", "weighted" if self.weighted else "", "edges" if self.edges else ""]
-        return ", ".join([self.loss.reduction, *filter(None, said), *(f"{name} = {value}" for name, value in self.loss.given.items())])
+        return ", ".join(
+            [self.loss.reduction, *filter(None, said), *(f"{name} = {value}" for name, value in self.loss.given.items())]
+        )
 
     def sample(self, rng: np.random.Generator, batch: int, units: int = UNITS) -> tuple[Array, Array, Array | None]:
         """Outputs, targets and, where it is weighted, weights (batch,) between 0 and 3: all exact in float32."""
@@ -77,7 +79,7 @@ def cases(name: str) -> tuple[Case, ...]:
         found += [Case(make(**settings), indices) for indices in of_indices]
         if "ignored_index" in settings:
             weighted = {**settings, "weight_divisor": "weights"}
-            found += [Case(make(**settings), True, weighted=True)] + [Case(make(**weighted), True, weighted=True)]
+            found += [Case(make(**settings), True, weighted=True), Case(make(**weighted), True, weighted=True)]
     return tuple({_key(case): case for case in found}.values())
 
 

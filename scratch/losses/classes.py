@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratch.arrays import Array, Work
-from scratch.losses.base import Loss
+from scratch.losses.base import Loss, Terms
 from scratch.losses.functions import class_row, clipped, dense_targets, smoothed
 
 _BISHOP = "C. M. Bishop, Pattern Recognition and Machine Learning (2006)"
@@ -18,7 +18,7 @@ def _softmax_cross_entropy(
     work: Work,
     label_smoothing: float = 0.0,
     class_weights: tuple[float, ...] | None = None,
-) -> Array:
+) -> Terms:
     shifted, row, of_target = work.like, work.row, work.buffer("of_target", len(z), 1)
     np.maximum.reduce(z, axis=1, keepdims=True, out=row)
     np.subtract(z, row, out=shifted)
@@ -47,12 +47,12 @@ def _softmax_cross_entropy(
     return row
 
 
-def _on_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _on_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     dz[...] = -y / z
     return -np.sum(y * np.log(z), axis=1, keepdims=True)
 
 
-def _on_normalised_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _on_normalised_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     """Divided by the row's sum first, clipped then; the derivative passes through both."""
     total = np.sum(z, axis=1, keepdims=True)
     p = z / total
@@ -62,11 +62,11 @@ def _on_normalised_probabilities(z: Array, y: Array, dz: Array, work: Work) -> A
     return -np.sum(y * np.log(c), axis=1, keepdims=True)
 
 
-def _sparse_on_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _sparse_on_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     return _on_probabilities(z, dense_targets(y, z), dz, work)
 
 
-def _sparse_on_probabilities_normalised(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _sparse_on_probabilities_normalised(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     """Clipped first, then a softmax of the logarithms, which divides by the row's sum."""
     q = dense_targets(y, z)
     c, inside = clipped(z, _CLIP, 1 - _CLIP)
@@ -75,7 +75,7 @@ def _sparse_on_probabilities_normalised(z: Array, y: Array, dz: Array, work: Wor
     return np.log(total) - np.sum(q * np.log(c), axis=1, keepdims=True)
 
 
-def _negative_log_likelihood(z: Array, y: Array, dz: Array, work: Work, class_weights: tuple[float, ...] | None) -> Array:
+def _negative_log_likelihood(z: Array, y: Array, dz: Array, work: Work, class_weights: tuple[float, ...] | None) -> Terms:
     q = dense_targets(y, z)
     if class_weights is not None:
         q = q * class_row(class_weights, z, "negative_log_likelihood")
@@ -83,13 +83,13 @@ def _negative_log_likelihood(z: Array, y: Array, dz: Array, work: Work, class_we
     return -np.sum(q * z, axis=1, keepdims=True)
 
 
-def _focal(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float) -> Array:
-    exps = np.exp(z - np.max(z, axis=1, keepdims=True))
+def _focal(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float) -> Terms:
+    exps = np.exp(z - np.maximum.reduce(z, axis=1, keepdims=True))
     total = np.sum(exps, axis=1, keepdims=True)
     right = np.sum(y * exps, axis=1, keepdims=True) / total
     # 1 - p_t without cancellation, and log p_t, which is log(1 - (1 - p_t)) where p_t is near 1.
     wrong = np.sum((1 - y) * exps, axis=1, keepdims=True) / total
-    of_target = np.sum(y * (z - np.max(z, axis=1, keepdims=True)), axis=1, keepdims=True) - np.log(total)
+    of_target = np.sum(y * (z - np.maximum.reduce(z, axis=1, keepdims=True)), axis=1, keepdims=True) - np.log(total)
     log_p = np.where(wrong < 0.5, np.log1p(-np.minimum(wrong, 0.5)), of_target)
     # wrong^(gamma - 1) is infinite for gamma < 1 and wrong = 0, where the whole derivative is 0: it has a factor wrong more.
     factor = alpha * wrong**gamma
@@ -99,52 +99,14 @@ def _focal(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float
     return -factor * log_p
 
 
-def _focal_clipped(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float) -> Array:
+def _focal_clipped(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float) -> Terms:
     """Of p_t between 1e-7 and 1 - 1e-7, with no derivative outside."""
     terms = _focal(z, y, dz, work, gamma, alpha)
-    exps = np.exp(z - np.max(z, axis=1, keepdims=True))
+    exps = np.exp(z - np.maximum.reduce(z, axis=1, keepdims=True))
     right = np.sum(y * exps, axis=1, keepdims=True) / np.sum(exps, axis=1, keepdims=True)
     c, inside = clipped(right, _CLIP, 1 - _CLIP)
     np.multiply(dz, inside, out=dz)
     return np.where(inside, terms, -alpha * (1 - c) ** gamma * np.log(c))
-
-
-def _categorical_hinge(z: Array, y: Array, dz: Array, work: Work, floor: float = -np.inf) -> Array:
-    q, rows = dense_targets(y, z), np.arange(len(z))
-    # The largest of the others; what stands in for the right class is below all of them.
-    others = np.where(q > 0, np.min(z, axis=1, keepdims=True) - 1, z)
-    rival = np.argmax(others, axis=1)
-    highest = others[rows, rival][:, None]
-    taken = highest > floor
-    margin = 1 + np.where(taken, highest, floor if floor > -np.inf else 0) - np.sum(q * z, axis=1, keepdims=True)
-    active = margin > 0
-    dz[...] = -q * active
-    dz[rows, rival] += (active & taken)[:, 0]
-    return np.where(active, margin, 0)
-
-
-def _categorical_hinge_floor(z: Array, y: Array, dz: Array, work: Work) -> Array:
-    return _categorical_hinge(z, y, dz, work, floor=0.0)
-
-
-def _multi_margin(
-    z: Array, y: Array, dz: Array, work: Work, margin: float, power: int, class_weights: tuple[float, ...] | None
-) -> Array:
-    q = dense_targets(y, z)
-    violation = np.maximum(margin - np.sum(q * z, axis=1, keepdims=True) + z, 0) * (1 - q)
-    weight = 1 if class_weights is None else np.sum(q * class_row(class_weights, z, "multi_margin"), axis=1, keepdims=True)
-    slope = weight * (violation > 0 if power == 1 else 2 * violation)
-    dz[...] = slope - q * np.sum(slope * np.ones_like(z), axis=1, keepdims=True)
-    terms = violation if power == 1 else np.square(violation)
-    return weight * np.sum(terms, axis=1, keepdims=True)
-
-
-def _multi_margin_mean(
-    z: Array, y: Array, dz: Array, work: Work, margin: float, power: int, class_weights: tuple[float, ...] | None
-) -> Array:
-    terms = _multi_margin(z, y, dz, work, margin, power, class_weights)
-    np.divide(dz, z.shape[1], out=dz)
-    return terms / z.shape[1]
 
 
 CLASSES = (
@@ -225,45 +187,6 @@ CLASSES = (
                 "rule": _focal_clipped,
                 "formula": "the same of p_nt between 1e-7 and 1 - 1e-7",
                 "derivative": "the same there, 0 elsewhere",
-            }
-        },
-    ),
-    Loss(
-        name="categorical_hinge",
-        formula="max(1 + max_(k != t) z_nk - z_nt, 0), per row",
-        derivative="1[k is the largest other] - 1[k = t] where that is positive",
-        source="K. Crammer, Y. Singer, On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines (2001), section 3",
-        rule=_categorical_hinge,
-        targets="one_hot",
-        reductions=_PER_ROW,
-        per_row=True,
-        class_indices=True,
-        kinks="two largest others, or a margin of 0",
-        variants={
-            "keras": {
-                "rule": _categorical_hinge_floor,
-                "formula": "max(1 + max(max_(k != t) z_nk, 0) - z_nt, 0), per row",
-                "derivative": "of that formula",
-            }
-        },
-    ),
-    Loss(
-        name="multi_margin",
-        formula="w_t sum_(k != t) max(margin - z_nt + z_nk, 0)^power, per row",
-        derivative="w_t power max(...)^(power - 1) for k != t, minus their sum for k = t",
-        source="J. Weston, C. Watkins, Support Vector Machines for Multi-Class Pattern Recognition (1999), section 3",
-        rule=_multi_margin,
-        targets="index",
-        reductions=_PER_ROW,
-        settings={"margin": 1.0, "power": 1, "class_weights": None},
-        per_row=True,
-        class_indices=True,
-        kinks="margin - z_nt + z_nk = 0 with power 1",
-        variants={
-            "torch": {
-                "rule": _multi_margin_mean,
-                "formula": "w_t sum_(k != t) max(margin - z_nt + z_nk, 0)^power / units, per row",
-                "derivative": "the same, divided by the number of units",
             }
         },
     ),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratch.arrays import Array, Work
-from scratch.losses.base import Loss
+from scratch.losses.base import Loss, Terms
 from scratch.losses.functions import clipped
 
 _BISHOP = "C. M. Bishop, Pattern Recognition and Machine Learning (2006)"
@@ -12,48 +12,48 @@ _KERAS, _TORCH = 1e-7, 1e-8
 
 
 def _log_or_zero(y: Array) -> Array:
-    """log y, and 0 where y is 0: y log y is 0 there."""
+    """The logarithm of y, and 0 where y is 0: y log y is 0 there."""
     found: Array = np.log(np.where(y > 0, y, 1))
     return found
 
 
-def _kl_divergence(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _kl_divergence(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     np.negative(y, out=dz)
     return y * (_log_or_zero(y) - z)
 
 
-def _kl_on_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _kl_on_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     dz[...] = -y / z
     return y * (_log_or_zero(y) - np.log(z))
 
 
-def _kl_on_clipped_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _kl_on_clipped_probabilities(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     p, inside = clipped(z, _KERAS, 1)
-    terms = _kl_on_probabilities(p, np.clip(y, _KERAS, 1), dz, work)
+    terms = _kl_on_probabilities(p, np.minimum(np.maximum(y, _KERAS), 1), dz, work)
     np.multiply(dz, inside, out=dz)
     return terms
 
 
-def _poisson(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _poisson(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     rate = np.exp(z)
     np.subtract(rate, y, out=dz)
     return rate - y * z
 
 
-def _poisson_on_rates(z: Array, y: Array, dz: Array, work: Work, epsilon: float = 0.0) -> Array:
+def _poisson_on_rates(z: Array, y: Array, dz: Array, work: Work, epsilon: float = 0.0) -> Terms:
     dz[...] = 1 - y / (z + epsilon)
     return z - y * np.log(z + epsilon)
 
 
-def _poisson_on_rates_torch(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _poisson_on_rates_torch(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     return _poisson_on_rates(z, y, dz, work, _TORCH)
 
 
-def _poisson_on_rates_keras(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _poisson_on_rates_keras(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     return _poisson_on_rates(z, y, dz, work, _KERAS)
 
 
-def _gaussian(z: Array, y: Array, dz: Array, work: Work, floor: float = 0.0) -> Array:
+def _gaussian(z: Array, y: Array, dz: Array, work: Work, floor: float = 0.0) -> Terms:
     half = z.shape[1] // 2
     e, variance = z[:, :half] - y, np.maximum(z[:, half:], floor)
     dz[:, :half] = e / variance
@@ -61,12 +61,12 @@ def _gaussian(z: Array, y: Array, dz: Array, work: Work, floor: float = 0.0) -> 
     return (np.log(variance) + np.square(e) / variance) / 2
 
 
-def _gaussian_floor_in_value(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _gaussian_floor_in_value(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     """The derivative passes the bound as if it were not there."""
     return _gaussian(z, y, dz, work, floor=1e-6)
 
 
-def _overlap(z: Array, y: Array, dz: Array, false_positives: float, false_negatives: float, epsilon: float = 0.0) -> Array:
+def _overlap(z: Array, y: Array, dz: Array, false_positives: float, false_negatives: float, epsilon: float = 0.0) -> Terms:
     """1 - T / D with T = sum y z and D = T + a sum z (1 - y) + b sum y (1 - z) + epsilon."""
     a, b = false_positives, false_negatives
     hits = np.sum(y * z, axis=1, keepdims=True)
@@ -76,19 +76,19 @@ def _overlap(z: Array, y: Array, dz: Array, false_positives: float, false_negati
     return (a * false_alarms + b * misses + epsilon) / whole
 
 
-def _dice(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _dice(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     return _overlap(z, y, dz, 0.5, 0.5)
 
 
-def _dice_keras(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _dice_keras(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     return _overlap(z, y, dz, 0.5, 0.5, _KERAS / 2)
 
 
-def _tversky(z: Array, y: Array, dz: Array, work: Work, alpha: float, beta: float) -> Array:
+def _tversky(z: Array, y: Array, dz: Array, work: Work, alpha: float, beta: float) -> Terms:
     return _overlap(z, y, dz, alpha, beta)
 
 
-def _tversky_keras(z: Array, y: Array, dz: Array, work: Work, alpha: float, beta: float) -> Array:
+def _tversky_keras(z: Array, y: Array, dz: Array, work: Work, alpha: float, beta: float) -> Terms:
     return _overlap(z, y, dz, beta, alpha, _KERAS)
 
 

@@ -3,39 +3,40 @@
 import numpy as np
 
 from scratch.arrays import Array, Work
-from scratch.losses.base import Loss
+from scratch.losses.base import Loss, Terms
+from scratch.losses.functions import sign
 
 _BISHOP = "C. M. Bishop, Pattern Recognition and Machine Learning (2006)"
 
 
-def _squared_error(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _squared_error(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     np.subtract(z, y, out=dz)
     np.square(dz, out=work.like)
     np.add(dz, dz, out=dz)
     return work.like
 
 
-def _absolute_error(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _absolute_error(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     e = z - y
-    np.sign(e, out=dz)
+    dz[...] = sign(e)
     return np.abs(e)
 
 
-def _huber(z: Array, y: Array, dz: Array, work: Work, delta: float) -> Array:
-    # With c = clip(e, -delta, delta), both branches are c (e - c / 2).
+def _huber(z: Array, y: Array, dz: Array, work: Work, delta: float) -> Terms:
+    # With c = min(max(e, -delta), delta), both branches are c (e - c / 2).
     e = z - y
-    dz[...] = np.clip(e, -delta, delta)
+    dz[...] = np.minimum(np.maximum(e, -delta), delta)
     return dz * (e - dz / 2)
 
 
-def _smooth_l1(z: Array, y: Array, dz: Array, work: Work, beta: float) -> Array:
+def _smooth_l1(z: Array, y: Array, dz: Array, work: Work, beta: float) -> Terms:
     e = z - y
-    c = np.clip(e, -beta, beta)
+    c = np.minimum(np.maximum(e, -beta), beta)
     dz[...] = c / beta
     return dz * (e - c / 2)
 
 
-def _log_cosh(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _log_cosh(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     e = z - y
     np.tanh(e, out=dz)
     a = np.abs(e)
@@ -46,29 +47,29 @@ def _log_cosh(z: Array, y: Array, dz: Array, work: Work) -> Array:
     return np.where(a < 1, small, large)
 
 
-def _log_cosh_keras(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _log_cosh_keras(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     """With a log 2 that was rounded to float32, whatever the precision."""
-    log_2 = np.log(np.full_like(z, 2))
+    log_2 = np.log(1 + np.ones_like(z))
     return _log_cosh(z, y, dz, work) - (0.693147182464599609375 - log_2)
 
 
-def _percentage_error(z: Array, y: Array, dz: Array, work: Work, floor: float = 0.0) -> Array:
+def _percentage_error(z: Array, y: Array, dz: Array, work: Work, floor: float = 0.0) -> Terms:
     e, scale = z - y, np.maximum(np.abs(y), floor)
-    dz[...] = 100 * np.sign(e) / scale
+    dz[...] = 100 * sign(e) / scale
     return 100 * np.abs(e) / scale
 
 
-def _percentage_error_floor(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _percentage_error_floor(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     return _percentage_error(z, y, dz, work, floor=1e-7)
 
 
-def _squared_logarithmic_error(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _squared_logarithmic_error(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     e = np.log1p(z) - np.log1p(y)
     dz[...] = 2 * e / (1 + z)
     return np.square(e)
 
 
-def _squared_logarithmic_error_floor(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _squared_logarithmic_error_floor(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     terms = _squared_logarithmic_error(np.maximum(z, 1e-7), np.maximum(y, 1e-7), dz, work)
     np.multiply(dz, z >= 1e-7, out=dz)
     return terms
@@ -76,13 +77,13 @@ def _squared_logarithmic_error_floor(z: Array, y: Array, dz: Array, work: Work) 
 
 def _lengths(x: Array) -> Array:
     """The length of each row, (batch, 1). Scaled first: squares of small numbers would underflow."""
-    largest = np.max(np.abs(x), axis=1, keepdims=True)
+    largest = np.maximum.reduce(np.abs(x), axis=1, keepdims=True)
     scale = np.where(largest > 0, largest, 1)
     found: Array = scale * np.sqrt(np.sum(np.square(x / scale), axis=1, keepdims=True))
     return found
 
 
-def _cosine_similarity(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _cosine_similarity(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     length = _lengths(z)
     unit_z, unit_y = z / length, y / _lengths(y)
     cosine = np.sum(unit_z * unit_y, axis=1, keepdims=True)
@@ -90,7 +91,7 @@ def _cosine_similarity(z: Array, y: Array, dz: Array, work: Work) -> Array:
     return -cosine
 
 
-def _cosine_floor(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _cosine_floor(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     """A length below 1e-7 counts as 1e-7, a constant."""
     floor = 1e-7
     length = _lengths(z)
@@ -101,7 +102,7 @@ def _cosine_floor(z: Array, y: Array, dz: Array, work: Work) -> Array:
     return -cosine
 
 
-def _cosine_floor_in_value(z: Array, y: Array, dz: Array, work: Work) -> Array:
+def _cosine_floor_in_value(z: Array, y: Array, dz: Array, work: Work) -> Terms:
     """A length below 1e-8 counts as 1e-8 in the value, while its derivative is taken as if it were not bounded."""
     floor = 1e-8
     length = _lengths(z)

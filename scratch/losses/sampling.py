@@ -39,7 +39,7 @@ def _nonzero(rng: np.random.Generator, batch: int, units: int, edges: bool) -> A
 
 def _probability(rng: np.random.Generator, batch: int, units: int, edges: bool) -> Array:
     values = rng.integers(1, 1024, (batch, units)) / 1024
-    at_an_end = np.where(rng.random((batch, units)) < 0.5, TINY, 1 - TINY)
+    at_an_end = rng.choice([TINY, TINY**2, 1 - TINY], (batch, units))
     return np.where(rng.random((batch, units)) < 0.2, at_an_end, values) if edges else values
 
 

@@ -1,7 +1,7 @@
-"""Adam and its relatives."""
+"""Adam, and AdamW, which takes the weight decay out of the gradient."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -95,3 +95,27 @@ class Adam(Optimizer):
             np.multiply(m, alpha, out=s)
             np.divide(s, t, out=s)
             np.subtract(p, s, out=p)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (I. Loshchilov, F. Hutter, Decoupled Weight Decay Regularization (2019), Algorithm 2).
+
+    paper:               p -= wd p and then Adam's step, where the paper's schedule multiplies both, the learning rate only Adam's
+    torch, keras, optax: p -= eta wd p and then Adam's step
+    """
+
+    weight_decay: float = field(default=0.01, kw_only=True)
+    decoupled: bool = field(default=True, kw_only=True)
+    name = "adamw"
+    departures = {
+        "torch": frozenset({"rate_in_decay"}),
+        "keras": Adam.departures["keras"] | {"rate_in_decay"},
+        "optax": frozenset({"rate_in_decay"}),
+    }
+
+    def _decay(self, state: OptimizerState) -> None:
+        if self.decoupled and "rate_in_decay" not in self.effective_choices:
+            state.parameters -= state.parameters * self.rounded_coefficient(self.weight_decay, state)
+        else:
+            super()._decay(state)

@@ -84,8 +84,10 @@ class Optimizer:
 
     `weight_decay` (wd) adds wd p to the gradient, which is the gradient of the L2 penalty wd/2 |p|^2; `decoupled` (I.
     Loshchilov, F. Hutter, Decoupled Weight Decay Regularization (2019)) takes eta wd p off the parameters instead, before
-    the step. Clipping comes before both: every element to [-v, v], every parameter's norm to n, or the norm of all to n.
-    `average_decay` d keeps a running mean of the parameters in the slot "average", a = d a + (1 - d) p after each step.
+    the step. Clipping comes before both: every element to [-v, v], every parameter's norm to n, or the norm of all to n
+    (R. Pascanu, T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks (2013), Algorithm 1).
+    `average_decay` d keeps a running mean of the parameters in the slot "average", a = d a + (1 - d) p after each step,
+    from a_0 = p_0 (A. Tarvainen, H. Valpola, Mean teachers are better role models (2017), equation 1).
     A subclass has `learning_rate`, `slots`, `advance`, and what it computes in its docstring.
     """
 
@@ -114,6 +116,11 @@ class Optimizer:
         self.check_not_negative("learning_rate", "weight_decay")
         if sum(limit is not None for limit in (self.clip_value, self.clip_norm, self.clip_global_norm)) > 1:
             raise ValueError(f"{self.name}: only one of clip_value, clip_norm and clip_global_norm can be set.")
+        for limit in ("clip_value", "clip_norm", "clip_global_norm"):
+            if getattr(self, limit) is not None and not getattr(self, limit) > 0:
+                raise ValueError(f"{self.name}.{limit}: {getattr(self, limit)} is not above 0. Leave it out to clip nothing.")
+        if self.average_decay is not None:
+            self.check_share("average_decay")
 
     def check_not_negative(self, *fields: str) -> None:
         """Raise ValueError for the first of these fields that is not a number of 0 or more."""
@@ -131,8 +138,22 @@ class Optimizer:
 
     @cached_property
     def effective_choices(self) -> Choices:
-        """In which of its choices it departs from the paper."""
-        return self.departures.get(self.convention, frozenset()) if self.choices is None else self.choices
+        """In which of its choices it departs from the paper, as far as its settings let them matter."""
+        return self.own_choices() | self._shared_choices() if self.choices is None else self.choices
+
+    def own_choices(self) -> Choices:
+        """The convention's choices in the rule itself."""
+        return self.departures.get(self.convention, frozenset())
+
+    def _shared_choices(self) -> Choices:
+        """The convention's choices in decay, clipping and averaging."""
+        torch, keras = self.convention == "torch", self.convention == "keras"
+        chosen = {
+            "clip_margin": torch and (self.clip_norm is not None or self.clip_global_norm is not None),
+            "float32_coefficients": keras and not exact_in_float32(self.weight_decay),
+            "average_of_steps": (torch or keras) and self.average_decay is not None,
+        }
+        return frozenset(name for name, holds in chosen.items() if holds)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -166,37 +187,57 @@ class Optimizer:
         """A hyperparameter in the precision in which it meets the state's arrays."""
         return scalar_type(state.parameters.dtype)(value)
 
+    def rounded_coefficient(self, value: float, state: OptimizerState) -> Scalar:
+        """A coefficient that Keras rounds to float32 on its way to the variable's precision."""
+        rounds = "float32_coefficients" in self.effective_choices
+        return self.coefficient(float(np.float32(value)) if rounds else value, state)
+
     def _clip(self, state: OptimizerState) -> None:
         if self.clip_value is not None:
             np.clip(state.gradients, -self.clip_value, self.clip_value, out=state.gradients)
         if self.clip_norm is not None:
             for _, g, *_ in state.arrays:
-                _shorten(g, self.coefficient(self.clip_norm, state))
+                self._shorten(g, self.clip_norm, state)
         if self.clip_global_norm is not None:
-            _shorten(state.gradients, self.coefficient(self.clip_global_norm, state))
+            self._shorten(state.gradients, self.clip_global_norm, state)
+
+    def _shorten(self, g: Array, limit: float, state: OptimizerState) -> None:
+        """Scale g in place so that its Euclidean norm, to which PyTorch adds a margin, is at most `limit`."""
+        largest = np.maximum.reduce(np.abs(g), axis=None, initial=0)
+        if largest == 0:
+            return
+        # The squares of an exploding gradient overflow where the gradient does not.
+        norm = largest * np.sqrt(np.add.reduce(np.square(g / largest), axis=None))
+        if "clip_margin" in self.effective_choices:
+            norm = norm + self.coefficient(1e-6, state)
+        if norm > limit:
+            g *= self.coefficient(limit, state) / norm
 
     def _decay(self, state: OptimizerState) -> None:
         if not self.weight_decay:
             return
-        decay = self.coefficient(self.weight_decay, state)
-        if self.decoupled:
-            state.parameters -= state.parameters * (decay * self.coefficient(self.learning_rate, state))
+        p, decay = state.parameters, self.rounded_coefficient(self.weight_decay, state)
+        if not self.decoupled:
+            state.gradients += p * decay
+        elif self.convention == "torch":
+            p *= 1 - self.coefficient(self.learning_rate, state) * decay
         else:
-            state.gradients += state.parameters * decay
+            p -= p * decay * self.coefficient(self.learning_rate, state)
 
     def _average(self, state: OptimizerState) -> None:
-        if self.average_decay is not None:
-            decay = self.coefficient(self.average_decay, state)
-            average = state.slots["average"]
+        if self.average_decay is None:
+            return
+        decay, average = self.coefficient(self.average_decay, state), state.slots["average"]
+        if state.step == 1 and "average_of_steps" in self.effective_choices:
+            average[...] = state.parameters
+        else:
             average *= decay
             average += state.parameters * (1 - decay)
 
 
-def _shorten(g: Array, limit: Scalar) -> None:
-    """Scale g in place so that its Euclidean norm is at most `limit`."""
-    norm = np.sqrt(np.add.reduce(np.square(g), axis=None))
-    if norm > limit:
-        g *= limit / norm
+def exact_in_float32(value: float) -> bool:
+    """Whether rounding to float32 leaves the number as it is."""
+    return float(np.float32(value)) == value
 
 
 Factory: TypeAlias = Callable[..., Optimizer]

@@ -1,0 +1,184 @@
+"""The quick matrix: every operation on every backend of ours, by the checks that a stranger's backend runs too."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backends import NotOffered
+from backends.interface import Pullback
+from backends.numpy_backend import NumpyBackend, NumpyTwin
+from backproof.testing import check_backend, conformance
+from comparisons.verification.matrix import REGISTRIES
+from scratch.activations import ACTIVATIONS
+from tests.conftest import BACKENDS
+
+HOUSE = Path(__file__).parent.parent
+BEHAVIOUR = [check.name for check in conformance(NumpyBackend()) if check.task is None]
+OPERATIONS = [f"{kind} {name}" for kind, registry in REGISTRIES.items() for name in registry]
+
+
+@pytest.fixture(scope="module")
+def checks(backends):
+    return {name: {check.name: check for check in conformance(backends[name])} for name in BACKENDS}
+
+
+@pytest.mark.parametrize("check", [*BEHAVIOUR, *OPERATIONS])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_conformance(name, check, checks, backends):
+    kind_and_name = check.replace(" ", "/", 1)
+    if kind_and_name in backends[name].gaps:
+        with pytest.raises(NotOffered):
+            checks[name][check]()
+        return
+    checks[name][check]()
+
+
+def test_every_operation_is_checked_once(checks):
+    for name in BACKENDS:
+        assert sorted(checks[name]) == sorted([*BEHAVIOUR, *OPERATIONS])
+
+
+class Leaky(NumpyTwin):
+    """ReLU's derivative is one everywhere."""
+
+    def __init__(self, model, *given):
+        layers = [
+            replace(layer, derivative_rule=ACTIVATIONS["linear"].derivative_rule) if layer.name == "relu" else layer
+            for layer in model.layers
+        ]
+        super().__init__(replace(model, layers=tuple(layers)), *given)
+
+
+class Shared(NumpyTwin):
+    """Gives out its own parameters."""
+
+    def parameters(self):
+        return self._parameters
+
+
+class Greedy(NumpyTwin):
+    """Changes the batch that it is given."""
+
+    def train_step(self, x, y):
+        x *= 0.5
+        return super().train_step(x, y)
+
+
+class Forgetful(NumpyTwin):
+    """Does not take over the moments."""
+
+    def set_optimizer_state(self, saved, step):
+        super().set_optimizer_state({name: np.zeros_like(slot) for name, slot in saved.items()}, step)
+
+
+class AlwaysTraining(NumpyTwin):
+    """Drops in inference as well."""
+
+    def predict(self, x):
+        return self.vjp(x, np.ones((len(x), self.model.widths[-1]))).output
+
+
+class Single(NumpyTwin):
+    """Computes in float32 whatever is asked."""
+
+    def __init__(self, model, parameters, optimizer, dtype):
+        super().__init__(model, parameters, optimizer, "float32")
+
+
+class Transposed(NumpyTwin):
+    """Gives gradients of kernels in the wrong order."""
+
+    def vjp(self, *given, **named):
+        found = super().vjp(*given, **named)
+        gradients = found.gradients.copy()
+        for view in self.model.views(gradients).values():
+            view[...] = view.T.reshape(view.shape)
+        return Pullback(found.output, found.input_gradient, gradients)
+
+
+MISTAKES = {
+    "activation relu": Leaky,
+    "gives copies": Shared,
+    "changes nothing": Greedy,
+    "continues": Forgetful,
+    "has modes": AlwaysTraining,
+    "keeps bits": Single,
+    "activation tanh": Single,
+    "layer dense": Transposed,
+    "optimizer adam": Forgetful,
+}
+
+
+@pytest.mark.parametrize(("check", "twin"), MISTAKES.items(), ids=MISTAKES)
+def test_a_backend_with_a_mistake_fails(check, twin):
+    class Mistaken(NumpyBackend):
+        convention = "paper"
+
+        def mirror(self, *given):
+            return twin(*given)
+
+    by_name = {found.name: found for found in conformance(Mistaken())}
+    with pytest.raises(AssertionError):
+        by_name[check]()
+
+
+def test_a_backend_that_breaks_is_told_so():
+    class Broken(NumpyBackend):
+        def mirror(self, *given):
+            raise RuntimeError("out of tensors")
+
+    by_name = {check.name: check for check in conformance(Broken())}
+    with pytest.raises(AssertionError, match="out of tensors"):
+        by_name["activation relu"]()
+
+
+def test_the_backend_of_the_docs_is_one(tmp_path):
+    """The page's code, installed as a package of a stranger, is found, conforms, and is verified."""
+    page = (HOUSE / "docs" / "backend.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in page.split("```python\n")[1:]]
+    for block in blocks:
+        (tmp_path / block.splitlines()[0].removeprefix("# ")).write_text(block, encoding="utf-8")
+    points = page.split('[project.entry-points."backproof.backends"]\n')[1].split("```")[0].replace('"', "")
+    info = tmp_path / "my_backend-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-backend\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[backproof.backends]\n{points}")
+    code = """
+import os, sys, warnings
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+sys.path.insert(0, sys.argv[1])
+warnings.simplefilter("ignore")
+from backends import load_backend
+from backproof.testing import check_backend
+from comparisons.verification.matrix import verify
+missing = check_backend(load_backend("mine"))
+offered = ["activation relu", "activation tanh", "layer dense", "layer dropout", "loss mean_squared_error", "optimizer momentum"]
+assert not set(offered) & set(missing), missing
+assert "optimizer adam" in missing
+matrix = verify(["relu", "dense", "momentum", "softmax_cross_entropy"], backends=["numpy", "mine"])
+assert not matrix.open, matrix.open
+print(len([cell for cell in matrix.cells if cell.backend == "mine"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) >= 15
+
+
+def test_check_backend_lists_what_is_missing():
+    class Small(NumpyBackend):
+        def mirror(self, model, *given):
+            if any(layer.name == "mish" for layer in model.layers):
+                raise NotOffered("no mish")
+            return super().mirror(model, *given)
+
+        def draw(self, initializer, shape, seed):
+            raise NotOffered("no initializers")
+
+    missing = check_backend(Small())
+    assert "activation mish" in missing
+    assert "initializer he_normal" in missing
+    assert "activation relu" not in missing
