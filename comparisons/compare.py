@@ -19,7 +19,7 @@ from comparisons.recipe import COMPARED_OPTIMIZERS, OptimizerTable, Recipe, buil
 from comparisons.training import Run, batch_order, judge_trajectory, targets, train
 from scratch.arrays import Array
 from scratch.model import Model
-from scratch.optimizers import CONVENTIONS, Convention, Optimizer
+from scratch.optimizers import CONVENTIONS, Convention
 
 DTYPES = ("float32", "float64")
 RECORDED_STEPS = 50
@@ -209,8 +209,8 @@ class _Study:
         pairs: list[dict[str, Any]] = []
         for model in _distinct(self.models.values()):
             alike = {name: by_dtype for name, by_dtype in twins.items() if self.models[name] == model}
-            rows, between = compare_gradients(model, probes, self._truth(model), alike)
-            found += rows
+            against_truth, between = compare_gradients(model, probes, self._truth(model), alike)
+            found += against_truth
             pairs += between
         result.gradients, result.pairs = pd.DataFrame(found), pd.DataFrame(pairs)
         self.progress("gradients", 1, 2)

@@ -52,13 +52,21 @@ def record(
     return Recording(parameters, np.array(gradients, dtype=np.float32).reshape(-1, model.size)), trained
 
 
+AVERAGES = ("average", "averaged")
+"""Slots that are a result of their own: running means of the parameters, which do not act on them."""
+
+
 def replay(twin: Twin, recording: Recording) -> Array:
-    """The parameters after every recorded gradient, (steps, parameters)."""
+    """The parameters, and their running means where the optimizer keeps some, after every recorded gradient."""
     twin.set_parameters(recording.parameters)
     trajectory = []
+    kept: list[str] | None = None
     for gradient in recording.gradients:
         twin.apply_gradients(gradient)
-        trajectory.append(twin.parameters())
+        if kept is None:
+            kept = [name for name in AVERAGES if name in twin.optimizer_state()[0]]
+        saved = twin.optimizer_state()[0] if kept else {}
+        trajectory.append(np.concatenate([twin.parameters(), *(saved[name] for name in kept)]))
     return np.stack(trajectory)
 
 

@@ -6,7 +6,8 @@ import pytest
 from backends.numpy_backend import NumpyBackend, NumpyTwin
 from comparisons.optimizers import Recording, Replays, compare_optimizer, find_causes, judge, record, replay
 from comparisons.optimizers import trajectory_error as error_of
-from comparisons.recipe import OPTIMIZERS, OptimizerTable, build_optimizer
+from comparisons.recipe import COMPARED_OPTIMIZERS as OPTIMIZERS
+from comparisons.recipe import OptimizerTable, build_optimizer
 from comparisons.training import batch_order
 from scratch.optimizers import CONVENTIONS, SGD, Adam
 from tests.conftest import BACKENDS, DTYPES

@@ -12,7 +12,7 @@ def test_the_default_recipe():
     assert model.widths == (784, 16, 16, 16, 16, 10)
     assert model.layer_names == ("dense_1", "relu_1", "dense_2", "relu_2", "dense_3")
     assert model.size == 13_002
-    assert recipe.build_optimizer("torch") == Adam(0.001, 0.9, 0.999, 1e-8, "torch")
+    assert recipe.build_optimizer("torch") == Adam(0.001, 0.9, 0.999, 1e-8, convention="torch")
     assert "default" in built_in_recipes()
 
 

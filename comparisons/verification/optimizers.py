@@ -1,7 +1,6 @@
 """Optimizers in the matrix, teacher-forced: one step, many steps, and state that is taken out and put into a fresh twin."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -9,9 +8,8 @@ import numpy as np
 
 from backends import Backend, NotOffered
 from backends.interface import Twin
-from backends.numpy_backend import NumpyTwin
 from comparisons.ladder import Ladder, judge
-from comparisons.optimizers import Recording, find_causes, mathematics, replay, trajectory_error
+from comparisons.optimizers import Recording, Replays, find_causes, mathematics, replay, trajectory_error
 from comparisons.verification.cells import Cell, Effort, Task, cell
 from comparisons.verification.networks import DTYPES
 from scratch.arrays import Array
@@ -24,29 +22,14 @@ MODEL = Model(4, (Dense(4, 3), Dense(3, 2)), mean_squared_error())
 """Two kernels of different shapes and two biases: what an optimizer does per parameter shows."""
 
 
-@dataclass(frozen=True)
-class Replay:
-    """Gradients that every implementation gets, and scratch's float128 trajectories over them."""
-
-    recording: Recording
-
-    @classmethod
-    @cache
-    def of(cls, steps: int) -> "Replay":
-        """Random gradients of sizes from 1e-4 to 10 with a steady direction in them, exact in float32."""
-        rng = np.random.default_rng(0)
-        sizes = 10.0 ** rng.uniform(-4, 1, MODEL.size)
-        steady = rng.standard_normal(MODEL.size)
-        gradients = (0.3 * steady + rng.standard_normal((steps, MODEL.size))) * sizes
-        return cls(Recording(MODEL.initialize(rng), gradients.astype(np.float32)))
-
-    @cache  # noqa: B019  (as many as there are formulas, and the process ends after them)
-    def reference(self, formula: Optimizer) -> Array:
-        """The float128 trajectory of a formula."""
-        return replay(NumpyTwin(MODEL, self.recording.parameters, formula, "float128"), self.recording)
-
-    def __hash__(self) -> int:
-        return id(self)
+@cache
+def replays(steps: int) -> Replays:
+    """What every implementation gets: random gradients of sizes from 1e-4 to 10 with a steady direction, exact in float32."""
+    rng = np.random.default_rng(0)
+    sizes = 10.0 ** rng.uniform(-4, 1, MODEL.size)
+    steady = rng.standard_normal(MODEL.size)
+    gradients = (0.3 * steady + rng.standard_normal((steps, MODEL.size))) * sizes
+    return Replays(MODEL, Recording(MODEL.initialize(rng), gradients.astype(np.float32)))
 
 
 def optimizer_cells(task: Task, backend: Backend, effort: Effort) -> Iterator[Cell]:
@@ -69,12 +52,12 @@ def _cells(task: Task, backend: Backend, chosen: Mapping[str, Any], steps: int) 
     convention = backend.convention or "paper"
     own = OPTIMIZERS[task.name](convention=convention, **chosen)
     paper = OPTIMIZERS[task.name](convention="paper", **chosen)
-    many = Replay.of(steps)
+    many = replays(steps)
     start = many.recording.parameters
     trajectories = {dtype: replay(backend.mirror(MODEL, start, own, dtype), many.recording) for dtype in DTYPES}
 
     def against(formula: Optimizer, until: int) -> Ladder:
-        reference = many.reference(mathematics(formula))[:until]
+        reference = many.reference(formula)[:until]
         return judge({dtype: trajectory_error(found[:until], reference) for dtype, found in trajectories.items()})
 
     yield cell(task, convention, "one step", against(own, 1), case)

@@ -189,7 +189,7 @@ DISTRIBUTIONS = (
         name="tversky",
         formula="1 - T / D per row, with T = sum_k y_nk z_nk, D = T + alpha sum_k z_nk (1 - y_nk) + beta sum_k y_nk (1 - z_nk)",
         derivative="(T (y + alpha (1 - y) - beta y) / D - y) / D",
-        source="S. S. M. Salehi et al., Tversky Loss Function for Image Segmentation (2017), equation 2",
+        source="S. S. M. Salehi et al., Tversky Loss Function for Image Segmentation (2017), equation 3",
         rule=_tversky,
         outputs="probability",
         targets="one_hot",

@@ -134,7 +134,7 @@ REGRESSION = (
         name="huber",
         formula="e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2)",
         derivative="min(max(e, -delta), delta)",
-        source="P. J. Huber, Robust Estimation of a Location Parameter (1964), example (iii) of section 3",
+        source="P. J. Huber, Robust Estimation of a Location Parameter (1964)",
         rule=_huber,
         settings={"delta": 1.0},
     ),
