@@ -281,7 +281,7 @@ def ledger(
         typer.Option(metavar="KIND", help="activation, layer, loss, optimizer, schedule, initializer or runtime: only these."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the listing.")] = False,
-    run: Annotated[bool, typer.Option("--run", help="Run the reproducers; all of them take some minutes.")] = False,
+    run: Annotated[bool, typer.Option("--run", help="Run the reproducers; each takes some seconds.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page that needs nothing beside it.")] = None,
 ) -> None:
     """Look up the known differences between frameworks."""

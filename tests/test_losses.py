@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backends import float128
 from backends.interface import NotOffered
 from backends.numpy_backend import NumpyTwin, as_dtype
-from comparisons.gradients import STEP, central_difference
+from comparisons.gradients import partial_difference
 from comparisons.ladder import judge, relative_error
 from scratch import SGD, Model
 from scratch.arrays import CONVENTIONS, Work
@@ -52,11 +51,7 @@ def scratch_ladders(loss, truth, inputs):
 
 
 def differences(loss, inputs):
-    """The derivative from differences of the value in float128, and its error relative to its largest entry.
-
-    Of three steps the one with the smallest error: the usual one, one relative to the distance from 0 and 1, for derivatives such
-    as y / z near 0, and one between. The error is measured: the change when the step is doubled, and rounding, a few u of the value over the step.
-    """
+    """The derivative from differences of the value in float128, and its error relative to its largest entry."""
     z, y, weights = (cast(values, "float128") for values in inputs)
     work = Work.empty(z, *z.shape)
 
@@ -64,18 +59,8 @@ def differences(loss, inputs):
         return loss.value_and_gradient(point, y, np.empty_like(point), work, weights)
 
     slopes, worst = np.zeros_like(z), 0.0
-    size = abs(float(value(z)))
     for index in np.ndindex(*z.shape):
-        direction = np.zeros_like(z)
-        direction[index] = 1
-        near = min(abs(float(z[index])), abs(float(1 - z[index])), 1.0) or 1.0
-        found = []
-        for step in (STEP, STEP * near**0.5, STEP * near):
-            with np.errstate(all="ignore"):  # a longer step may lead out of the domain
-                once, twice = (central_difference(value, z, direction, h) for h in (step, 2 * step))
-            error = abs(float(twice - once)) + 8 * float128.UNIT_ROUNDOFF * size / step
-            found.append((error if np.isfinite(error) else np.inf, once))
-        error, slopes[index] = min(found, key=lambda pair: pair[0])
+        slopes[index], error = partial_difference(value, z, index)
         worst = max(worst, error)
     return slopes, worst / (float(np.abs(slopes).max()) or 1.0)
 

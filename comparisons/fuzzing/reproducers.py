@@ -1,209 +1,217 @@
-"""A finding as a program that imports nothing but the framework: the adapter's own row, cut out of its source."""
+"""A finding as a program that imports nothing but NumPy and the framework, and shows what was found beside what is right."""
 
-import ast
-import importlib
-import inspect
-from types import ModuleType
+import re
+import textwrap
 from typing import Any
 
 import numpy as np
 
-from comparisons.fuzzing.judging import Finding, optimizer_of
+from comparisons.fuzzing.cases import Case, loss_of, network_of, optimizer_of
+from comparisons.fuzzing.judging import Finding
+from comparisons.fuzzing.rows import has_row, row_source
+from comparisons.fuzzing.templates import HEADS, TEMPLATES
 from scratch.activations import ACTIVATIONS
 from scratch.arrays import Array
-from scratch.losses import cases
+from scratch.losses import Loss
 
-FRAMEWORKS = {
-    "torch": ("backends.on_torch", "import torch\nfrom torch.nn import functional"),
-    "keras": ("backends.on_keras", "import keras\nimport tensorflow as tf"),
-    "jax": ("backends.on_jax", "import jax\nimport jax.numpy as jnp\nimport optax\nimport optax.contrib"),
-}
-"""By backend: the package with its rows, and what a program of its own imports."""
-
-ACTIVATION = {
-    "torch": """
-for dtype in (torch.float32, torch.float64):
-    z = torch.tensor(Z, dtype=dtype, requires_grad=True)
-    a = row(**SETTINGS)(z)
-    a.backward(torch.tensor(COTANGENT, dtype=dtype))
-    print(dtype, "value", a.detach().numpy(), "derivative", z.grad.numpy())
-""",
-    "keras": """
-for dtype in ("float32", "float64"):
-    z = tf.constant(Z, dtype)
-    with tf.GradientTape() as tape:
-        tape.watch(z)
-        a = row(z, **SETTINGS)
-    print(dtype, "value", a.numpy(), "derivative", tape.gradient(a, z, tf.constant(COTANGENT, dtype)).numpy())
-""",
-    "jax": """
-for dtype in ("float32", "float64"):
-    with jax.enable_x64(dtype == "float64"):
-        a, pull_back = jax.vjp(lambda z: row(z, **SETTINGS), jnp.array(Z, dtype))
-        print(dtype, "value", a, "derivative", pull_back(jnp.array(COTANGENT, dtype))[0])
-""",
-}
-OPTIMIZER = {
-    "torch": """
-for dtype in (torch.float32, torch.float64):
-    p = torch.nn.Parameter(torch.tensor(PARAMETERS, dtype=dtype))
-    optimizer = make(o, [p])
-    for gradient in GRADIENTS:
-        p.grad = torch.tensor([gradient], dtype=dtype).T.contiguous()
-        optimizer.step()
-    print(dtype, p.detach().numpy().ravel())
-""",
-    "keras": """
-for dtype in ("float32", "float64"):
-    keras.config.set_floatx(dtype)
-    p = keras.Variable(PARAMETERS, dtype=dtype)
-    optimizer = make(o, learning_rate=o.learning_rate, weight_decay=o.weight_decay or None)
-    for gradient in GRADIENTS:
-        optimizer.apply([tf.constant([gradient], dtype)], [p])
-    print(dtype, p.numpy())
-""",
-    "jax": """
-for dtype in ("float32", "float64"):
-    with jax.enable_x64(dtype == "float64"):
-        p = jnp.array(PARAMETERS, dtype)
-        optimizer = make(o)
-        state = optimizer.init(p)
-        for gradient in GRADIENTS:
-            updates, state = optimizer.update(jnp.array([gradient], dtype), state, p)
-            p = optax.apply_updates(p, updates)
-        print(dtype, p)
-""",
-}
+PACKAGES = {"torch": "backends.on_torch", "keras": "backends.on_keras", "jax": "backends.on_jax"}
+"""Where our own adapters have their rows, by backend."""
+CONVENTIONS = {"torch": "torch", "keras": "keras", "jax": "optax"}
 
 
 def reproducer(finding: Finding) -> str:
-    """The program, with what it should print in a comment."""
-    head = [f'"""{finding.signature}."""', ""]
-    tail = [
-        f"# 34-digit arithmetic says {finding.property} = {finding.expected}",
-        *(f"# in {dtype} it was {text}" for dtype, text in finding.found.items()),
-        "",
-    ]
-    if finding.backend not in FRAMEWORKS:
-        return "\n".join([*head, *_with_backproof(finding), *tail])
-    package, imports = FRAMEWORKS[finding.backend]
-    body = {"activation": _activation, "loss": _loss, "optimizer": _optimizer}[finding.case.kind](finding, package)
-    return "\n".join([*head, "import numpy as np", imports, "", *body, *tail])
+    """The program. It defines `compute(dtype)`, which returns arrays by property, and prints the worst element of one."""
+    case, backend = finding.case, finding.backend
+    if backend not in PACKAGES:
+        return _through_backproof(finding)
+    parts = {"activation": _activation, "loss": _loss, "optimizer": _optimizer, "network": _network}[case.kind](case, backend)
+    program = [_docstring(finding), HEADS[backend], *parts, _conclusion(finding)]
+    return _spaced("\n\n".join(part.strip("\n") for part in program)) + "\n"
 
 
-def _activation(finding: Finding, package: str) -> list[str]:
-    case = finding.case
-    entry = ACTIVATIONS[case.name]
-    source = row_source(f"{package}.activations", "ACTIVATIONS", case.name)
+def _spaced(text: str) -> str:
+    """With two empty lines before what stands at the left edge and has a body, as everybody writes it, and after it."""
+    text = re.sub(r"\n+(?=(?:def|class|for) )", "\n\n\n", text)
+    return re.sub(r"(\n [^\n]*)\n+(?=\S)", r"\1\n\n\n", text)
+
+
+def _docstring(finding: Finding) -> str:
+    said = finding.signature.replace("\\", "/").replace('"', "'")
+    return f'"""{said}."""'
+
+
+def _conclusion(finding: Finding) -> str:
+    if finding.property == "run":
+        return f'for dtype in ("float32", "float64"):\n    print(dtype, compute(dtype))  # {finding.symptom}'
+    index = ", ".join(str(i) for i in finding.index)
+    element = f"compute(dtype)[{finding.property!r}][{index}]"
+    return (
+        'for dtype in ("float32", "float64"):\n'
+        f'    print(dtype, "{finding.property}[{index}] is", {element}, "and should be", {_written(finding.expected)})'
+    )
+
+
+def _activation(case: Case, backend: str) -> list[str]:
+    settings = _arguments(ACTIVATIONS[case.name].settings)
     return [
-        *_constants(Z=case.arrays["z"], COTANGENT=case.arrays["cotangent"]),
-        f"SETTINGS = {dict(entry.settings)}",
-        source,
-        ACTIVATION[finding.backend],
+        _constants(Z=case.arrays["z"], COTANGENT=case.arrays["cotangent"]),
+        row_source(f"{PACKAGES[backend]}.activations", "ACTIVATIONS", case.name),
+        TEMPLATES["activation", backend].replace("SETTINGS", settings).replace("(z, )", "(z)"),
     ]
 
 
-def _loss(finding: Finding, package: str) -> list[str]:
-    return _with_backproof(finding)
-
-
-def _optimizer(finding: Finding, package: str) -> list[str]:
-    case = finding.case
-    optimizer = optimizer_of(case, "paper")
-    names = [name for name in vars(optimizer) if not name.startswith("_") and name not in ("convention", "choices")]
-    numbers = ", ".join(f"{name}={getattr(optimizer, name)!r}" for name in names)
+def _network(case: Case, backend: str) -> list[str]:
+    """With the framework's own dense layers; JAX has none."""
+    convention = CONVENTIONS[backend]
+    entry = ACTIVATIONS[case.name].in_convention(convention)
+    model = network_of(case.name, case.widths)
+    parameters = model.views(case.arrays["parameters"])
+    kernels = [values for path, values in parameters.items() if path.endswith("kernel")]
+    biases = [values for path, values in parameters.items() if path.endswith("bias")]
+    listed = [f"KERNELS = [{', '.join(_written(kernel.tolist()) for kernel in kernels)}]"]
+    listed.append(f"BIASES = [{', '.join(_written(bias.tolist()) for bias in biases)}]")
+    template = TEMPLATES["network", backend].replace("SETTINGS", _arguments(entry.settings)).replace("(z, )", "(z)")
     return [
-        "from types import SimpleNamespace",
-        "",
-        *_constants(PARAMETERS=case.arrays["parameters"], GRADIENTS=case.arrays["gradients"]),
+        "\n".join([*listed, _constants(X=case.arrays["x"], COTANGENT=case.arrays["cotangent"])]),
+        row_source(f"{PACKAGES[backend]}.activations", "ACTIVATIONS", case.name),
+        template,
+    ]
+
+
+def _optimizer(case: Case, backend: str) -> list[str]:
+    """With clipping and decay as the adapter arranges them around the row."""
+    o = optimizer_of(case, CONVENTIONS[backend])
+    source = row_source(f"{PACKAGES[backend]}.optimizers", "OPTIMIZERS", case.name, called="make", part=0)
+    template = TEMPLATES["optimizer", backend]
+    shared: dict[str, Any] = {}
+    if backend == "torch" and o.clip_value is not None:
+        template = template.replace("CLIP", f"torch.nn.utils.clip_grad_value_([p], {o.clip_value})")
+    elif backend == "torch" and (limit := o.clip_norm or o.clip_global_norm) is not None:
+        template = template.replace("CLIP", f"torch.nn.utils.clip_grad_norm_([p], {limit})")
+    elif backend == "keras":
+        names = {"weight_decay": "weight_decay", "clip_value": "clipvalue", "clip_norm": "clipnorm"}
+        names |= {"learning_rate": "learning_rate", "clip_global_norm": "global_clipnorm"}
+        shared = {theirs: getattr(o, ours) for ours, theirs in names.items() if getattr(o, ours)}
+    elif backend == "jax":
+        chain = [f"optax.clip({o.clip_value})"] if o.clip_value is not None else []
+        chain += [f"optax.clip_by_global_norm({limit})" for limit in (o.clip_norm, o.clip_global_norm) if limit is not None]
+        chain += [f"optax.add_decayed_weights({o.weight_decay})"] if o.weight_decay and not o.decoupled else []
+        template = template.replace("make(o)", f"optax.chain({', '.join([*chain, 'make(o)'])})" if chain else "make(o)")
+    template = "\n".join(line for line in template.splitlines() if line.strip() != "CLIP").replace("SHARED", _arguments(shared))
+    asked = dict.fromkeys(re.findall(r"\bo\.(\w+)", f"{source}\n{template}"))
+    numbers = ", ".join(f"{name}={getattr(o, name)!r}" for name in asked)
+    return [
+        _constants(PARAMETERS=case.arrays["parameters"], GRADIENTS=case.arrays["gradients"]),
         f"o = SimpleNamespace({numbers})",
-        row_source(f"{package}.optimizers", "OPTIMIZERS", case.name, first_argument=True).replace("row =", "make ="),
-        OPTIMIZER[finding.backend],
+        source,
+        template,
     ]
 
 
-def _with_backproof(finding: Finding) -> list[str]:
-    """For backends whose rows are not ours, or have no form of their own: the same through backproof."""
+def _loss(case: Case, backend: str) -> list[str]:
+    """With the framework's own reduction where it has it, or as the sum of its terms over a number."""
+    form = loss_of(case)
+    loss = form.loss.in_convention(CONVENTIONS[backend])
+    z, y, weights = case.arrays["z"], case.arrays["y"], case.arrays.get("weights")
+    module, table, settings = f"{PACKAGES[backend]}.losses", "LOSSES", dict(loss.settings)
+    if backend == "torch" and loss.ignored_index is not None:
+        settings["ignored_index"] = loss.ignored_index
+    if backend == "keras" and y.ndim == 1:
+        if has_row(module, "OF_INDICES", case.name):
+            table, settings["ignored_index"] = "OF_INDICES", loss.ignored_index
+        else:
+            y = np.eye(z.shape[1], dtype=np.float32)[y]
     return [
-        "from backends import load_backend",
-        "from comparisons.fuzzing.judging import results",
-        "from comparisons.fuzzing.strategies import Case",
-        "",
-        f"case = Case.from_dict({finding.case.to_dict()!r})".replace("nan", "float('nan')").replace("inf", "float('inf')"),
-        f"backend = load_backend({finding.backend!r})",
-        'for dtype in ("float32", "float64"):',
-        '    print(dtype, results(case, backend, dtype, backend.convention or "paper"))',
-        "",
+        _constants(Z=z, Y=y, **({} if weights is None else {"WEIGHTS": weights})),
+        row_source(module, table, case.name),
+        _LOSS[backend](loss, case, settings),
     ]
 
 
-def _constants(**arrays: Array) -> list[str]:
-    def written(value: Any) -> str:
-        if isinstance(value, list):
-            return "[" + ", ".join(written(entry) for entry in value) + "]"
-        return f"np.{value}" if not np.isfinite(value) else repr(value)
-
-    return [f"{name} = {written(np.asarray(array, dtype=np.float64).tolist())}" for name, array in arrays.items()]
-
-
-def row_source(module: str, table: str, name: str, *, first_argument: bool = False) -> str:
-    """The row of that name in an adapter's table, as a program's text, with the functions of its module that it needs."""
-    found = importlib.import_module(module)
-    tree = ast.parse(inspect.getsource(found))
-    for node in tree.body:
-        value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(target, ast.Name) and target.id == table and value is not None:
-            expression = _entry(value, name)
-            if first_argument and isinstance(expression, ast.Call):
-                expression = expression.args[0]
-            return "\n\n".join([*_needed(found, tree, expression), f"row = {ast.unparse(expression)}"])
-    raise LookupError(f"{module} has no table {table}")
+def _torch_loss(loss: Loss, case: Case, settings: dict[str, Any]) -> str:
+    own = loss.reduction in ("mean", "sum") and settings.get("class_weights") is None and "weights" not in case.arrays
+    if own:
+        value = f"row(z, y, {loss.reduction!r}, {_arguments(settings)})"
+    else:
+        value = f"row(z, y, 'none', {_arguments(settings)})"
+        if "weights" in case.arrays:
+            value = f"({value}.reshape(len(z), -1) * w[:, None])"
+        value = f"{value}.sum() / {_divisor(loss, case)}"
+    return _filled("loss", "torch", case, value)
 
 
-def _entry(value: ast.expr, name: str) -> ast.expr:
-    if isinstance(value, ast.Dict):
-        for key, row in zip(value.keys, value.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value == name:
-                return row
-            if key is None and isinstance(row, ast.DictComp) and name in ast.unparse(row.generators[0].iter):
-                return _substituted(row.value, row.generators[0].target, name)
-    if isinstance(value, ast.DictComp):
-        return _substituted(value.value, value.generators[0].target, name)
-    raise LookupError(f"there is no row for {name}")
+def _keras_loss(loss: Loss, case: Case, settings: dict[str, Any]) -> str:
+    means = {"count": "sum_over_batch_size", "weights": "mean_with_sample_weight"}
+    reduction = means[loss.weight_divisor] if loss.reduction == "mean" else "sum"
+    weights = ", w" if "weights" in case.arrays else ""
+    value = f"row({_arguments({'reduction': reduction} | settings)}, dtype=dtype)(y, z{weights})"
+    if not loss.per_row and loss.reduction != "mean":
+        # Keras has averaged over the units by then.
+        value += f" * {case.arrays['z'].shape[1]} / {_divisor(loss, case)}"
+    return _filled("loss", "keras", case, value)
 
 
-def _substituted(expression: ast.expr, target: ast.expr, name: str) -> ast.expr:
-    class Put(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802  (ast's own name)
-            return ast.Constant(name) if isinstance(target, ast.Name) and node.id == target.id else node
-
-    changed: ast.expr = Put().visit(expression)
-    return changed
+def _jax_loss(loss: Loss, case: Case, settings: dict[str, Any]) -> str:
+    terms = f"row(z, y, {_arguments(settings)})"
+    if "weights" in case.arrays:
+        terms += " * w" if loss.per_row else " * w[:, None]"
+    return _filled("loss", "jax", case, f"jnp.sum({terms}) / {_divisor(loss, case)}")
 
 
-def _needed(module: ModuleType, tree: ast.Module, expression: ast.AST, seen: tuple[str, ...] = ()) -> list[str]:
-    """Sources of the module's own functions, classes and constants that an expression names, dependencies first."""
-    parts: list[str] = []
-    own = {}
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            own[node.name] = node
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            own[node.targets[0].id] = node
-    for name in dict.fromkeys(node.id for node in ast.walk(expression) if isinstance(node, ast.Name)):
-        if name in own and name not in seen:
-            stripped = _without_annotations(own[name])
-            for part in [*_needed(module, tree, stripped, (*seen, name)), ast.unparse(stripped)]:
-                if part not in parts:
-                    parts.append(part)
-    return parts
+_LOSS = {"torch": _torch_loss, "keras": _keras_loss, "jax": _jax_loss}
 
 
-def _without_annotations(node: ast.AST) -> ast.AST:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.FunctionDef):
-            inner.returns = None
-        if isinstance(inner, ast.arg):
-            inner.annotation = None
-    return node
+def _filled(kind: str, backend: str, case: Case, value: str) -> str:
+    """The template with the loss's value, and without weights where there are none."""
+    template = TEMPLATES[kind, backend].replace("VALUE", value.replace(", )", ")"))
+    indices = case.arrays["y"].ndim == 1 and not (backend == "keras" and not has_row(f"{PACKAGES[backend]}.losses", "OF_INDICES", case.name))
+    whole = {"torch": "torch.int64", "keras": '"int64"', "jax": "int"}[backend]
+    template = template.replace("TARGETS", whole if indices else {"torch": "z.dtype"}.get(backend, "dtype"))
+    return "\n".join(line for line in template.splitlines() if "WEIGHTS" not in line or "weights" in case.arrays)
+
+
+def _divisor(loss: Loss, case: Case) -> str:
+    """What the sum over all terms is divided by, as a number."""
+    z, y = case.arrays["z"].astype(np.float64), case.arrays["y"]
+    kept = None if loss.ignored_index is None or y.ndim > 1 else y != loss.ignored_index
+    shares = case.arrays.get("weights", np.ones(len(z))).astype(np.float64)[:, None]
+    plain = kept is None and "weights" not in case.arrays and loss.settings.get("class_weights") is None
+    rows = len(z) if plain else loss._rows(y, shares if kept is None else shares * kept[:, None], kept)
+    return repr(float(loss.divisor(float(rows), z.shape[1])))
+
+
+def _through_backproof(finding: Finding) -> str:
+    """For a backend of somebody else's: the same through backproof."""
+    return textwrap.dedent(
+        f'''\
+        {_docstring(finding)}
+
+        from backends import load_backend
+        from comparisons.fuzzing.cases import Case
+        from comparisons.fuzzing.judging import convention_of
+        from comparisons.fuzzing.running import results
+
+        CASE = Case.from_dict({finding.case.to_dict()!r})
+
+
+        def compute(dtype):
+            backend = load_backend({finding.backend!r})
+            return results(CASE, backend, dtype, convention_of(backend))
+
+        '''
+    ) + _conclusion(finding) + "\n"
+
+
+def _constants(**arrays: Array) -> str:
+    return "\n".join(f"{name} = {_written(array.tolist())}" for name, array in arrays.items())
+
+
+def _arguments(settings: Any) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())
+
+
+def _written(value: Any) -> str:
+    """A number, or a nested list of them, as Python with NumPy reads it."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_written(entry) for entry in value) + "]"
+    return repr(value) if np.isfinite(value) else f"np.{value}".replace("np.-", "-np.")

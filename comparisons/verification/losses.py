@@ -5,9 +5,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from backends import Backend, NotOffered, float128
+from backends import Backend, NotOffered
 from backends.numpy_backend import NumpyTwin, as_dtype
-from comparisons.gradients import STEP, central_difference
+from comparisons.gradients import partial_difference
 from comparisons.ladder import Ladder, judge, relative_error
 from comparisons.verification.cells import Cell, Effort, Task, cell
 from comparisons.verification.networks import DTYPES
@@ -73,17 +73,12 @@ def _against_differences(truth: NumpyTwin, found: Results, z: Array, y: Array, w
     start, targets, shares = _inputs("float128", z, y, weights)
     true = np.zeros_like(start)
     uncertain = 0.0
+
+    def value(point: Array) -> Scalar:
+        return truth.loss_and_gradients(point, targets, shares)[0]
+
     for index in np.ndindex(start.shape):
-        unit = np.zeros_like(start)
-        unit[index] = 1
-
-        def value(point: Array) -> Scalar:
-            return truth.loss_and_gradients(point, targets, shares)[0]
-
-        once, twice = (central_difference(value, start, unit, h) for h in (STEP, 2 * STEP))
-        true[index] = once
-        uncertain = max(uncertain, abs(float(twice - once)))
-    size = float(np.abs(true).max()) or 1.0
-    rounding = float128.UNIT_ROUNDOFF * abs(float(truth.loss_and_gradients(start, targets, shares)[0])) / STEP
+        true[index], error = partial_difference(value, start, index)
+        uncertain = max(uncertain, error)
     errors = {dtype: relative_error(dz, true) for dtype, (_, dz) in found.items()}
-    return judge(errors, reference_error=(uncertain + rounding) / size)
+    return judge(errors, reference_error=uncertain / (float(np.abs(true).max()) or 1.0))

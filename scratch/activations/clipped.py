@@ -113,7 +113,7 @@ _GATE = _clipped(-3, 3, shift=3, divisor=6)
 _HALF_LINE = _clipped(-1, 1, shift=1, divisor=2)
 
 _HOWARD = "A. Howard et al., Searching for MobileNetV3 (2019), section 5.2"
-_BLONDEL = "M. Blondel, A. Martins, V. Niculae, Learning with Fenchel-Young Losses (2020), section 4.4"
+_BLONDEL = "M. Blondel, A. Martins, V. Niculae, Learning with Fenchel-Young Losses (2020)"
 
 
 def relu6() -> Activation:
@@ -122,7 +122,7 @@ def relu6() -> Activation:
         name="relu6",
         formula="a = min(max(z, 0), 6)",
         derivative="dz = da 1[0 < z < 6]",
-        source="A. Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10 (2010), section 2",
+        source="A. Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10 (2010)",
         rule=_clipped(0, 6),
         derivative_rule=_clipped_derivative(0, 6),
         kinks=(0.0, 6.0),
@@ -136,7 +136,7 @@ def capped_relu(max_value: float = 1.0) -> Activation:
         name="capped_relu",
         formula="a = min(max(z, 0), max_value)",
         derivative="dz = da 1[0 < z < max_value]",
-        source="A. Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10 (2010), section 2, with another cap",
+        source="A. Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10 (2010), with another cap",
         rule=_clipped(0, max_value),
         derivative_rule=_clipped_derivative(0, max_value),
         kinks=(0.0, max_value),
@@ -151,7 +151,7 @@ def hard_tanh() -> Activation:
         name="hard_tanh",
         formula="a = min(max(z, -1), 1)",
         derivative="dz = da 1[-1 <= z <= 1]",
-        source="R. Collobert, Large Scale Machine Learning (2004), section 2.2",
+        source="R. Collobert, Large Scale Machine Learning (2004)",
         rule=_clipped(-1, 1),
         derivative_rule=_clipped_derivative(-1, 1, closed=True),
         kinks=(-1.0, 1.0),
@@ -197,7 +197,7 @@ def soft_shrink(threshold: float = 0.5) -> Activation:
         name="soft_shrink",
         formula="a = z - min(max(z, -threshold), threshold)",
         derivative="dz = da 1[|z| > threshold]",
-        source="D. Donoho, De-noising by soft-thresholding (1995), equation 2",
+        source="D. Donoho, De-noising by soft-thresholding (1995)",
         rule=_soft_shrink(threshold),
         derivative_rule=_outside_derivative(threshold),
         kinks=(-threshold, threshold),
@@ -211,7 +211,7 @@ def hard_shrink(threshold: float = 0.5) -> Activation:
         name="hard_shrink",
         formula="a = z 1[|z| > threshold]",
         derivative="dz = da 1[|z| > threshold]",
-        source="D. Donoho, I. Johnstone, Ideal spatial adaptation by wavelet shrinkage (1994), section 1",
+        source="D. Donoho, I. Johnstone, Ideal spatial adaptation by wavelet shrinkage (1994)",
         rule=_hard_shrink(threshold),
         derivative_rule=_outside_derivative(threshold),
         kinks=(-threshold, threshold),

@@ -163,7 +163,7 @@ def silu() -> Activation:
         name="silu",
         formula="a = z sigmoid(z)",
         derivative="dz = da sigmoid(z) (1 + z sigmoid(-z))",
-        source="S. Elfwing, E. Uchibe, K. Doya, Sigmoid-weighted linear units (2018), equations 6 and 7",
+        source="S. Elfwing, E. Uchibe, K. Doya, Sigmoid-weighted linear units (2018)",
         rule=_silu,
         derivative_rule=_silu_derivative,
     )
@@ -175,7 +175,7 @@ def mish() -> Activation:
         name="mish",
         formula="a = z tanh(log(1 + exp(z)))",
         derivative="dz = da (t + z (1 - t^2) sigmoid(z)), t = tanh(log(1 + exp(z)))",
-        source="D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function (2019), section 2",
+        source="D. Misra, Mish: A Self Regularized Non-Monotonic Activation Function (2019)",
         rule=_mish,
         derivative_rule=_mish_derivative,
     )
@@ -219,7 +219,7 @@ def glu() -> Activation:
         name="glu",
         formula="a = z_1 sigmoid(z_2), z = (z_1, z_2)",
         derivative="dz_1 = da sigmoid(z_2), dz_2 = da z_1 sigmoid(z_2) sigmoid(-z_2)",
-        source="Y. Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), equation 1",
+        source="Y. Dauphin et al., Language Modeling with Gated Convolutional Networks (2017)",
         rule=_glu,
         derivative_rule=_glu_derivative,
         halves=True,

@@ -208,7 +208,7 @@ def sparsemax() -> Activation:
         name="sparsemax",
         formula="a_k = max(z_k - tau, 0), tau such that sum_k a_k = 1",
         derivative="dz_k = s_k (da_k - sum_j s_j da_j / sum_j s_j), s_k = 1[a_k > 0]",
-        source="A. Martins, R. Astudillo, From Softmax to Sparsemax (2016), algorithm 1 and equation 14",
+        source="A. Martins, R. Astudillo, From Softmax to Sparsemax (2016), algorithm 1",
         rule=_sparsemax,
         derivative_rule=_sparsemax_derivative,
     )

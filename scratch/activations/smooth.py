@@ -135,7 +135,7 @@ def softsign() -> Activation:
         name="softsign",
         formula="a = z / (1 + |z|)",
         derivative="dz = da / (1 + |z|)^2",
-        source="X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural networks (2010), section 3",
+        source="X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural networks (2010)",
         rule=_softsign,
         derivative_rule=_softsign_derivative,
         joints=(0.0,),

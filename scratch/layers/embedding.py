@@ -31,7 +31,7 @@ class Embedding(Plain):
     name: str = "embedding"
     formula: ClassVar[str] = "y[n, t] = W[x[n, t]], a row of W"
     derivative: ClassVar[str] = "dW[k] = sum of dy[n, t] over all n, t with x[n, t] = k; dx = 0, the input is discrete"
-    source: ClassVar[str] = "Y. Bengio et al., A Neural Probabilistic Language Model (2003), section 2"
+    source: ClassVar[str] = "Y. Bengio et al., A Neural Probabilistic Language Model (2003)"
 
     def __post_init__(self) -> None:
         if self.tokens < 1 or self.dimension < 1:

@@ -13,7 +13,7 @@ class Regularizer:
 
     `slope_at_zero` is what stands for the derivative of |w| at w = 0, where there is none: 0 by default, 1 in JAX.
 
-    Source: T. Hastie, R. Tibshirani, J. Friedman, The Elements of Statistical Learning (2009), equations 3.41, 3.52 and 3.54.
+    Source: T. Hastie, R. Tibshirani, J. Friedman, The Elements of Statistical Learning (2009).
     """
 
     l1: float = 0.0

@@ -163,7 +163,7 @@ REGRESSION = (
         name="mean_absolute_percentage_error",
         formula="100 |z - y| / |y|",
         derivative="100 sign(z - y) / |y|",
-        source="A. de Myttenaere et al., Mean Absolute Percentage Error for Regression Models (2016), section 1 (times 100)",
+        source="A. de Myttenaere et al., Mean Absolute Percentage Error for Regression Models (2016), times 100",
         rule=_percentage_error,
         targets="nonzero",
         kinks="z = y",

@@ -17,8 +17,8 @@ class Adam(Optimizer):
     m = beta_1 m + (1 - beta_1) g;  v = beta_2 v + (1 - beta_2) g^2
     torch: p -= eta / (1 - beta_1^t) m / (sqrt(v) / sqrt(1 - beta_2^t) + epsilon), Algorithm 1 to the letter
     paper: p -= alpha_t m / (sqrt(v) + epsilon sqrt(1 - beta_2^t)), alpha_t = eta sqrt(1 - beta_2^t) / (1 - beta_1^t):
-           the same in the efficient order at the end of the paper's section 2
-    keras: p -= alpha_t m / (sqrt(v) + epsilon): epsilon in the place of that section's "epsilon hat"; the betas in beta^t
+           the same in the efficient order of the formula just before the paper's section 2.1
+    keras: p -= alpha_t m / (sqrt(v) + epsilon): epsilon in the place of that formula's "epsilon hat"; the betas in beta^t
            are rounded to float32 first, and alpha_t is computed in the precision of the parameters
 
     Operations come in the order in which the framework has them. Keras is met bit for bit in float64; PyTorch fuses

@@ -87,7 +87,7 @@ class Optimizer:
     the step. Clipping comes before both: every element to [-v, v], every parameter's norm to n, or the norm of all to n
     (R. Pascanu, T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks (2013), Algorithm 1).
     `average_decay` d keeps a running mean of the parameters in the slot "average", a = d a + (1 - d) p after each step,
-    from a_0 = p_0 (A. Tarvainen, H. Valpola, Mean teachers are better role models (2017), equation 1).
+    from a_0 = p_0 (A. Tarvainen, H. Valpola, Mean teachers are better role models (2017)).
     A subclass has `learning_rate`, `slots`, `advance`, and what it computes in its docstring.
     """
 

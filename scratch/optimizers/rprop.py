@@ -9,7 +9,7 @@ from scratch.optimizers.base import Optimizer, OptimizerState
 
 @dataclass(frozen=True)
 class Rprop(Optimizer):
-    """Rprop (M. Riedmiller, H. Braun, A Direct Adaptive Method for Faster Backpropagation Learning (1993), equations 4 to 7).
+    """Rprop (M. Riedmiller, H. Braun, A Direct Adaptive Method for Faster Backpropagation Learning (1993)).
 
     Every parameter has its own step, from `learning_rate`, which grows by eta_plus where the gradient keeps its sign and
     shrinks by eta_minus where it changes it, within [smallest, largest].
