@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: report test lint bench catalogue gallery docs clean
+.PHONY: report test lint bench catalogue verify gallery docs clean
 
 report: .venv/.report
 	$(BIN)/backproof compare --out backproof-report
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.test
 	$(BIN)/ruff format --check .
@@ -31,8 +31,12 @@ gallery: .venv/.test
 docs: .venv/.report
 	$(BIN)/python -m tests.make_docs
 
+# Every operation on every framework, 1,000 steps and all settings; half an hour at most on two cores. It goes on where it stopped.
+verify: .venv/.test
+	$(BIN)/backproof verify --html backproof-verify/index.html
+
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis backproof-report
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis backproof-report backproof-verify backproof-fuzz
 
 # A stamp tells that .venv holds what pyproject.toml and constraints.txt ask for; .venv itself may have been there before.
 .venv/.report: pyproject.toml constraints.txt

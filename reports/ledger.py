@@ -30,7 +30,7 @@ def show_overview(entries: Sequence[Difference], console: Console, reproduced: R
         for entry in group:
             mark = _mark(reproduced.outcomes.get(entry.name)) if reproduced else Text()
             name = Text(entry.name.ljust(longest) if beside else entry.name, style="cyan", no_wrap=beside)
-            table.add_row(mark, name, *([entry.title] if beside else []))
+            table.add_row(mark, name, *([Text(entry.title)] if beside else []))
             if not beside:
                 table.add_row("", Padding(Text(entry.title), (0, 0, 0, 2)))
         console.print(Text(f"\n{TITLES[kind]}", style="bold"))
@@ -72,7 +72,7 @@ def _show_entry(entry: Difference, console: Console) -> None:
     for label, text in facts(entry):
         table.add_row(label, Text("\n".join(paragraphs(text))))
     for framework, place in sources(entry):
-        table.add_row(framework, Text(place))
+        table.add_row(Text(framework), Text(place))
     if entry.choices:
         table.add_row("scratch", Text(f"the choice {', '.join(entry.choices)}"))
     if entry.reports:

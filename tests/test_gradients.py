@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from backends.numpy_backend import NumpyBackend, NumpyTwin, as_dtype
 from comparisons.gradients import compare_gradients, make_probes
 from comparisons.ladder import judge, relative_error
-from scratch import ACTIVATIONS, INITIALIZERS, LOSSES, SGD, Dense, Model
-from scratch.initializers import he_normal, normal
+from scratch import ACTIVATIONS, INITIALIZERS, LOSSES, SGD, Model
 from scratch.layers import LAYERS
 from scratch.optimizers import OPTIMIZERS
 from scratch.schedules import SCHEDULES
@@ -64,31 +63,7 @@ def test_no_row_is_missing(name, backends):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", BACKENDS)
-def test_activations_alone(name, activation, backends, rng):
-    if f"activation/{activation}" in backends[name].gaps:
-        return
-    entry = ACTIVATIONS[activation].in_convention(backends[name].convention)
-    assert set(entry.kinks) - set(entry.disputed) <= set(entry.samples)  # every framework chooses relu'(0) = 0
-    samples = np.array(entry.samples + tuple(rng.standard_normal(24)), dtype=np.float32)
-    x = np.resize(samples, (-(-samples.size // 6), 6))
-    for ladder in vjp_ladder(Model(6, (entry,), LOSSES["mean_squared_error"]("mean")), backends[name], x, rng):
-        assert ladder.verdict in RIGHT, ladder
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("name", BACKENDS)
-def test_dense_alone(name, bias, backends, rng):
-    model = Model(7, (Dense(7, 4, he_normal(), normal(0.3), bias=bias),), LOSSES["mean_squared_error"]("mean"))
-    x = rng.standard_normal((6, 7)).astype(np.float32)
-    for ladder in vjp_ladder(model, backends[name], x, rng):
-        assert ladder.verdict in RIGHT, ladder
-    for row in ladder_rows(model, backends[name], rng):
-        assert row["verdict"] in RIGHT, row
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", ["numpy", "torch"])
 def test_networks_with_every_activation(name, activation, backends, rng):
     if f"activation/{activation}" in backends[name].gaps:
         return
@@ -227,35 +202,3 @@ def test_a_row_on_a_kink_does_not_hide_a_mistake_in_the_others(rng):
         assert ("wrong" in [row["verdict"] for row in rows]) == wrong
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", BACKENDS)
-def test_twins_start_from_the_same_bits_and_give_them_back(name, dtype, backends, rng):
-    model = network((6, 5, 3))
-    parameters = model.initialize(rng)
-    twin = backends[name].mirror(model, parameters, SGD(), dtype)
-    assert twin.parameters().dtype == np.dtype(dtype)
-    assert np.array_equal(twin.parameters(), parameters)
-    other = model.initialize(rng)
-    twin.set_parameters(other)
-    assert np.array_equal(twin.parameters(), other)
-
-
-@pytest.mark.parametrize("name", BACKENDS)
-def test_twins_change_nothing_that_they_are_given(name, backends, rng):
-    model = network((6, 5, 3))
-    parameters = model.initialize(rng)
-    x, y = batch_for(model, 4, rng, indices=False)
-    gradient, cotangent = rng.standard_normal(model.size).astype(np.float32), np.ones((4, 3), np.float32)
-    given = [parameters, x, y, gradient, cotangent]
-    copies = [array.copy() for array in given]
-    twin = backends[name].mirror(model, parameters, SGD(momentum=0.9), "float32")
-    twin.loss_and_gradients(x, y)
-    twin.vjp(x, cotangent)
-    kept = twin.parameters()
-    before = kept.copy()
-    twin.train_step(x, y)
-    twin.apply_gradients(gradient)
-    twin.predict(x)
-    assert np.array_equal(kept, before)
-    for array, copy in zip(given, copies, strict=True):
-        assert np.array_equal(array, copy)

@@ -114,34 +114,6 @@ def test_derivatives_in_float128_agree_with_central_differences(case, rng):
             assert row["float128"] <= max(100 * row["reference_error"], 1e-20), row
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("name", BACKENDS)
-def test_parameters_and_state_go_into_a_fresh_twin(name, layer, dtype, backends, rng):
-    model = alone(LAYERS[layer](WIDTH))
-    twin = backends[name].mirror(model, drawn(model, rng), SGD(0.1), dtype)
-    x, y = (batch.astype(dtype) for batch in batch_for(model, ROWS, rng, indices=False))
-    assert np.array_equal(twin.state(), model.initial_state())
-    twin.set_masks(model.draw_masks(rng, ROWS))
-    for _ in range(BATCHES):
-        if model.size:
-            twin.train_step(x, y)
-        else:
-            twin.vjp(x, np.ones((ROWS, model.widths[-1]), dtype))
-    assert twin.state().dtype == np.dtype(dtype)
-    assert model.state_size == 0 or not np.array_equal(twin.state(), model.initial_state())
-    fresh = backends[name].mirror(model, np.zeros(model.size), SGD(0.1), dtype)
-    fresh.set_parameters(twin.parameters())
-    fresh.set_state(twin.state())
-    assert np.array_equal(fresh.parameters(), twin.parameters())
-    assert np.array_equal(fresh.state(), twin.state())
-    assert np.array_equal(fresh.predict(x), twin.predict(x))
-    kept = twin.state()
-    twin.predict(x)
-    twin.vjp(x, np.ones((ROWS, model.widths[-1]), dtype), training=False)
-    assert np.array_equal(twin.state(), kept)
-
-
 @pytest.mark.parametrize("layer", [name for name in LAYERS if name != "embedding"])
 @pytest.mark.parametrize("name", BACKENDS)
 def test_training_steps_agree(name, layer, backends, rng):

@@ -172,7 +172,7 @@ def test_an_import_of_ours_is_seen():
 
 
 def test_an_unknown_name_gets_the_nearest():
-    with pytest.raises(LedgerError, match=r'nothing about "adma"; did you mean adam\b'):
+    with pytest.raises(LedgerError, match=r'nothing about "adma"; did you mean .*\badam\b'):
         find("adma")
     with pytest.raises(LedgerError, match="backproof ledger lists them all"):
         find("zzzzzz")
@@ -259,8 +259,8 @@ def test_the_table_names_all(width):
     for entry in ledger().values():
         assert entry.name in done.stdout
         assert TITLES[entry.kind] in done.stdout
-    if width == 160:
-        assert all(words(entry.title)[:60] in words(done.stdout) for entry in ledger().values())
+        if width == 160:  # the sentence begins beside the name
+            assert f"{entry.name} {words(entry.title)[:60]}" in words(done.stdout)
     assert max(map(len, done.stdout.splitlines())) <= width
 
 
@@ -294,7 +294,7 @@ def test_an_operation_and_a_kind_are_said_in_full(lean):
 
 
 REFUSED = {
-    "unknown": (["adma"], 'the ledger has nothing about "adma"; did you mean adam'),
+    "unknown": (["adam-epsilon-hatt"], 'nothing about "adam-epsilon-hatt"; did you mean adam-epsilon-hat or'),
     "not of that kind": (["adam", "--kind", "layer"], 'nothing about "adam" of the kind layer; leave out --kind'),
     "no such kind": (["--kind", "optimiser"], "Invalid value for '--kind'"),
 }

@@ -24,7 +24,7 @@ RIGHT = ("exact", "rounding")
 FRAMEWORKS = ("torch", "keras", "jax")
 OURS = ("adagrad", "adadelta", "rmsprop", "rprop", "asgd", "ftrl", "muon")
 SHARED = ("sgd", "momentum", "nesterov")
-STEPS, FEW = 1000, 20
+STEPS, FEW = 60, 20
 MODEL = network((3, 4, 2))
 """One kernel that is wider than high, one that is higher than wide, and biases."""
 RNG = np.random.default_rng(0)
@@ -82,7 +82,7 @@ def label(value):
 
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_thousand_steps_in_the_own_convention(framework, name, backends):
+def test_many_steps_in_the_own_convention(framework, name, backends):
     """Also one step, the paper's convention with its causes, and state that is taken out and put into a fresh twin."""
     backend = backends[framework]
     own = OPTIMIZERS[name](convention=backend.convention)

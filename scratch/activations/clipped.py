@@ -244,3 +244,16 @@ def sparse_plus() -> Activation:
         derivative_rule=_sparse_plus_derivative,
         joints=(-1.0, 1.0),
     )
+
+
+ENTRIES = (
+    relu6(),
+    capped_relu(),
+    hard_tanh(),
+    hard_sigmoid(),
+    hard_silu(),
+    soft_shrink(),
+    hard_shrink(),
+    sparse_sigmoid(),
+    sparse_plus(),
+)

@@ -127,3 +127,6 @@ def _twice_at_zero(derivative_rule: DerivativeRule) -> DerivativeRule:
         np.add(dz, work.like, out=dz)
 
     return rule
+
+
+ENTRIES = (elu(), selu(), celu())

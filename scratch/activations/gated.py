@@ -224,3 +224,6 @@ def glu() -> Activation:
         derivative_rule=_glu_derivative,
         halves=True,
     )
+
+
+ENTRIES = (silu(), mish(), gelu(), gelu_tanh(), glu())

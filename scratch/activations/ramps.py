@@ -156,3 +156,6 @@ def squareplus(b: float = 4.0) -> Activation:
         derivative_rule=derivative_rule,
         settings={"b": b},
     )
+
+
+ENTRIES = (softplus(), squareplus(), log_sigmoid())

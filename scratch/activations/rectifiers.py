@@ -154,3 +154,6 @@ def threshold(threshold: float = 0.5, value: float = 0.25) -> Activation:
         kinks=(threshold,),
         settings={"threshold": threshold, "value": value},
     )
+
+
+ENTRIES = (linear(), relu(), thresholded_relu(), threshold(), leaky_relu(), rrelu())

@@ -234,3 +234,6 @@ def standardize(epsilon: float = 1e-5) -> Activation:
         derivative_rule=derivative_rule,
         settings={"epsilon": epsilon},
     )
+
+
+ENTRIES = (softmax(), softmin(), log_softmax(), sparsemax(), standardize())

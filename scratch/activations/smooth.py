@@ -141,3 +141,6 @@ def softsign() -> Activation:
         joints=(0.0,),
         samples=NONZERO,
     )
+
+
+ENTRIES = (exponential(), sigmoid(), tanh(), tanh_shrink(), softsign())

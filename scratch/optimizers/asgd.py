@@ -15,8 +15,8 @@ class ASGD(Optimizer):
     p = (1 - lambda eta_t) p - eta_t g,   eta_t = eta / (1 + lambda eta (t - 1))^alpha
     averaged += mu_t (p - averaged),      mu_t = 1 / max(1, t - 1 - start): the mean of the parameters after step `start`
 
-    The rates are those of W. Xu, Towards Optimal One Pass Large Scale Learning with Averaged SGD (2011); the
-    alpha is what he calls c, lambda is `decay`.
+    The rates are those of W. Xu, Towards Optimal One Pass Large Scale Learning with Averaged SGD (2011); the alpha is what
+    he calls c, lambda is `decay`.
     torch: eta_t and mu_t are rounded to float32
     """
 
