@@ -136,9 +136,14 @@ def compute(dtype):
         p = jnp.array(PARAMETERS, dtype)
         optimizer = make(o)
         state = optimizer.init(p)
+
+        @jax.jit
+        def step(p, state, gradient):
+            updates, state = optimizer.update(gradient, state, p)
+            return optax.apply_updates(p, updates), state
+
         for gradient in GRADIENTS:
-            updates, state = jax.jit(optimizer.update)(jnp.array(gradient, dtype), state, p)
-            p = optax.apply_updates(p, updates)
+            p, state = step(p, state, jnp.array(gradient, dtype))
         return {"parameters": np.array(p)}
 """,
     ("loss", "torch"): """

@@ -92,9 +92,10 @@ def _focal(z: Array, y: Array, dz: Array, work: Work, gamma: float, alpha: float
     of_target = np.sum(y * (z - np.maximum.reduce(z, axis=1, keepdims=True)), axis=1, keepdims=True) - np.log(total)
     log_p = np.where(wrong < 0.5, np.log1p(-np.minimum(wrong, 0.5)), of_target)
     # wrong^(gamma - 1) is infinite for gamma < 1 and wrong = 0, where the whole derivative is 0: it has a factor wrong more.
-    factor = alpha * wrong**gamma
+    positive = np.where(wrong > 0, wrong, 1)
+    factor = np.where(wrong > 0, alpha * positive**gamma, 0)
     np.multiply(-factor * (wrong - gamma * right * log_p), y, out=dz)
-    others = np.where(wrong > 0, factor * (1 - gamma * right * log_p / np.where(wrong > 0, wrong, 1)), 0)
+    others = factor * (1 - gamma * right * log_p / positive)
     dz += others * (1 - y) * exps / total
     return -factor * log_p
 
