@@ -29,6 +29,11 @@ def find_row(rows: Mapping[str, Row], gaps: Mapping[str, str], name: str, title:
     return rows[name]
 
 
+def all_gaps(**by_kind: Mapping[str, str]) -> dict[str, str]:
+    """`Backend.gaps` from the gaps of every kind."""
+    return {f"{kind}/{name}": reason for kind, gaps in by_kind.items() for name, reason in gaps.items()}
+
+
 class Pullback(NamedTuple):
     """Result of a vector-Jacobian product with a cotangent."""
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from backends import float128
 from backends.interface import Pullback
-from scratch.arrays import Array, Scalar
+from scratch.arrays import Array, Convention, Scalar
 from scratch.initializers import Initializer
 from scratch.model import Model, Workspace
 from scratch.optimizers import Optimizer
@@ -105,7 +105,7 @@ class NumpyBackend:
 
     name = "numpy"
     title = "NumPy"
-    convention = None
+    convention: Convention | None = None
     gaps: Mapping[str, str] = {}
 
     def versions(self) -> dict[str, str]:

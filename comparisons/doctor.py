@@ -18,7 +18,7 @@ from scratch.losses import softmax_cross_entropy
 from scratch.model import Model
 from scratch.optimizers import SGD
 
-PACKAGES = ("backproof", "numpy", "numpy-quaddtype", "pandas", "torch", "tensorflow", "keras")
+PACKAGES = ("backproof", "numpy", "numpy-quaddtype", "pandas", "torch", "tensorflow", "keras", "jax", "optax")
 VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BACKPROOF_MNIST")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.interface import Pullback
+from backends.interface import Pullback, all_gaps
 from backends.on_torch import activations, initializers, layers, losses, optimizers, schedules
 from backends.on_torch.framework import torch
 from scratch.arrays import Array, Scalar
@@ -181,14 +181,14 @@ class TorchBackend:
     name = "torch"
     title = "PyTorch"
     convention = "torch"
-    gaps: Mapping[str, str] = {
-        **{f"activation/{name}": reason for name, reason in activations.GAPS.items()},
-        **{f"layer/{name}": reason for name, reason in layers.GAPS.items()},
-        **{f"loss/{name}": reason for name, reason in losses.GAPS.items()},
-        **{f"optimizer/{name}": reason for name, reason in optimizers.GAPS.items()},
-        **{f"schedule/{name}": reason for name, reason in schedules.GAPS.items()},
-        **{f"initializer/{name}": reason for name, reason in initializers.GAPS.items()},
-    }
+    gaps: Mapping[str, str] = all_gaps(
+        activation=activations.GAPS,
+        layer=layers.GAPS,
+        loss=losses.GAPS,
+        optimizer=optimizers.GAPS,
+        schedule=schedules.GAPS,
+        initializer=initializers.GAPS,
+    )
 
     def versions(self) -> dict[str, str]:
         return {"torch": torch.__version__}

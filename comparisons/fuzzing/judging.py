@@ -3,17 +3,18 @@
 The matrix measures errors against the largest entry; here every element is measured against itself, since edge values are the
 point. Inputs are exact in float32, so no error is excused by them, but rounding on the way may be, and scratch tells how much.
 An element is right if it is within SPAN times the largest of
-    u |truth|   the last place of the result itself,
+    u |truth|   the last place of the result itself; where the truth is 0, u times the scale of what was added up to it,
     s           scratch's own errors, in the same precision,
     c           how far the truth itself moves (the condition number times u),
-    tiny        the smallest normal number: frameworks flush what is below.
-s and c are taken at the input and at NEIGHBOURS more that differ from it in the last places only, so that scratch's good luck at
-one of them condemns nobody. With luck out of the question (that all of nine random errors are 150 times too small for their
-scale has a probability below 1e-17), what is left is that a right implementation may take more steps than scratch: SPAN is the
+    tiny        the smallest normal number, times that scale: frameworks flush what is below to zero.
+s and c are taken at the input and at neighbours that differ from it in the last places only, so that scratch's good luck at one
+of them condemns nobody. With luck out of the question (that all of eight random errors are 150 times too small for their scale
+has a probability below 1e-15), what is left is that a right implementation may take more steps than scratch: SPAN is the
 ladder's own 2^7.25 = 152, nineteen elementary functions in a chain with four units in the last place (8 u) each.
 
-Where scratch has no digit left itself, or the result is beyond the range of the precision, nothing is asked. What depends on an
-infinite input has no truth: scratch in the same precision is asked whether there is a limit. What depends on NaN must be NaN.
+Where scratch has no digit left itself, or the numbers come so near to the end of the range that the order of two multiplications
+decides whether they overflow, nothing is asked. What depends on an infinite input has no truth: scratch in the same precision is
+asked whether there is a limit. What depends on NaN must be NaN.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ import numpy as np
 
 from backends import Backend, NotOffered, float128
 from comparisons.fuzzing.cases import Case, loss_of, network_of, plain_list
+from comparisons.fuzzing.edges import NORMAL
 from comparisons.fuzzing.running import SCRATCH, network_twin, results
 from comparisons.gradients import Probe, compare_gradients
 from comparisons.ladder import ROUNDING_SLOPE, UNIT_ROUNDOFF, judge
@@ -129,19 +131,27 @@ class Point:
         """|values - truth|, infinite where either is not finite."""
         return _distance(float128.array(values), self.truth[name])
 
+    def least(self, name: str, dtype: str) -> Array:
+        """How large an error may be whatever scratch does."""
+        u, tiny = UNIT_ROUNDOFF[dtype], float(np.finfo(dtype).tiny)
+        size = np.asarray(np.abs(self.truth[name]), np.float64)
+        scale = _scale(self.case, size)
+        return SPAN * np.maximum(u * np.where(size == 0, scale, size), tiny * scale)
+
     def allowed(self, name: str, dtype: str) -> Array:
         """How large an error may be; infinite where nothing can be asked."""
-        true = self.truth[name]
+        true, limits = self.truth[name], np.finfo(dtype)
         size = np.asarray(np.abs(true), np.float64)
-        allowed = np.maximum(UNIT_ROUNDOFF[dtype] * size, float(np.finfo(dtype).tiny))
+        allowed = self.least(name, dtype) / SPAN
         for near in [self, *(Point(case, self.convention) for case in neighbours(self.case, dtype, self.kinks))]:
             moved = _distance(near.truth[name], true)
             rounded = near.errors(name, near.scratch(dtype)[name])
             allowed = np.maximum(allowed, np.maximum(moved, rounded))
-        nothing_left = (allowed >= size) & (size > np.finfo(dtype).tiny)
+        nothing_left = (allowed >= size) & (size > limits.tiny)
         # Beside such a result, one that vanishes says nothing either: zero is what scratch's overflow gives, too.
-        nothing_left |= nothing_left.any(axis=-1, keepdims=True) & (size <= np.finfo(dtype).tiny)
-        return np.where(nothing_left | (size > np.finfo(dtype).max / 2), np.inf, SPAN * allowed)
+        nothing_left |= nothing_left.any(axis=-1, keepdims=True) & (size <= limits.tiny)
+        at_the_end = np.maximum(size, _scale(self.case, size)) > limits.max / SPAN
+        return np.where(nothing_left | at_the_end, np.inf, SPAN * allowed)
 
     @property
     def kinks(self) -> tuple[float, ...]:
@@ -151,29 +161,48 @@ class Point:
         return ACTIVATIONS[self.case.name].in_convention(self.convention).kinks
 
 
-def neighbours(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterator[Case]:
-    """The same case with its numbers moved to those next to them in a precision, up or down at random.
+def _scale(case: Case, size: Array) -> Array:
+    """The largest number in play, row by row for an activation: the input times the cotangent, or 1."""
+    if case.kind == "optimizer":
+        return np.ones_like(size)
+    largest = {name: np.abs(array).astype(np.float64) for name, array in case.arrays.items() if array.dtype.kind == "f"}
+    if case.kind == "activation":
+        rows = [np.maximum(array.max(axis=1, keepdims=True), 1) for array in largest.values()]
+        return np.broadcast_to(rows[0] * rows[1], size.shape)
+    weight = max(1.0, float(largest["weights"].max())) if "weights" in largest else 1.0
+    return np.full_like(size, weight * max(1.0, *(float(largest[name].max()) for name in ("z", "y") if name in largest)))
 
-    A zero stays, and so does an input that sits on a kink exactly: everybody can tell that. Only the outputs that go into a loss
-    with kinks move away from zero, since those kinks lie where differences vanish. The last neighbour has no subnormal numbers.
+
+def neighbours(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterator[Case]:
+    """The same case with its numbers moved by one to four last places of a precision, up or down at random.
+
+    A zero stays, and so does an input that sits on a kink exactly: everybody can tell that. The kinks of losses lie where sums
+    vanish, of numbers and of constants near 1, so there all outputs move, by the last place of 1 at least. The last neighbours
+    have no numbers that are subnormal, or become so when they are multiplied by a small constant or, in an optimizer, squared.
     """
     rng = np.random.default_rng(0)
     moving = {name: np.array(case.arrays[name], dtype) for name in MOVING[case.kind] if name in case.arrays}
-    leaves_zero = case.kind == "loss" and loss_of(case).loss.kinks
-    for _ in range(NEIGHBOURS - 1):
-        moved = {}
-        for name, array in moving.items():
-            target = np.where(rng.random(array.shape) < 0.5, np.inf, -np.inf).astype(dtype)
-            stays = np.isin(array, np.float32(kinks)) | ((array == 0) & (not leaves_zero)) | _at_an_end(case, array)
-            beside = np.where(array == 0, np.sign(target) * np.finfo(dtype).tiny, np.nextafter(array, target))
-            moved[name] = np.where(stays | ~np.isfinite(beside), array, beside).astype(dtype)
-        yield replace(case, arrays={**case.arrays, **moved})
-    flushed = {name: np.where(np.abs(array) < np.finfo(dtype).tiny, 0, array) for name, array in moving.items()}
-    yield replace(case, arrays={**case.arrays, **flushed})
+    sums = bool(case.kind == "loss" and loss_of(case).loss.kinks)
+    stays = {name: np.isin(array, np.float32(kinks)) | _at_an_end(case, array) for name, array in moving.items()}
+    for _ in range(NEIGHBOURS // 2):
+        steps = {name: rng.choice([-4, -3, -2, -1, 1, 2, 3, 4], array.shape) for name, array in moving.items()}
+        for way in (1, -1):  # both ways, since a tie breaks to either side
+            moved = {}
+            for name, array in moving.items():
+                last_place = np.spacing(np.maximum(np.abs(array), 1) if sums and name == "z" else np.abs(array))
+                beside = array + way * steps[name] * np.where((array == 0) & ~np.bool_(sums), 0, last_place)
+                moved[name] = np.where(stays[name] | ~np.isfinite(beside), array, beside).astype(dtype)
+            yield replace(case, arrays={**case.arrays, **moved})
+    tiny = float(np.finfo(dtype).tiny)
+    for small in (tiny, tiny * SMALL_FACTOR, *([np.sqrt(tiny) * SMALL_FACTOR] if case.kind == "optimizer" else [])):
+        flushed = {name: np.where(np.abs(array) < small, 0, array).astype(dtype) for name, array in moving.items()}
+        yield replace(case, arrays={**case.arrays, **flushed})
 
 
 MOVING = {"activation": ("z",), "loss": ("z", "weights"), "optimizer": ("gradients", "parameters")}
 """Which arrays a neighbour has others of."""
+SMALL_FACTOR = 2.0**10
+"""The inverse of the smallest constant in formulas, such as 1 - beta_2."""
 
 
 def _at_an_end(case: Case, z: Array) -> Any:
@@ -195,8 +224,7 @@ def _deviations(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[tu
     for dtype, values in found.items():
         errors = at.errors(name, values)
         # Most results are good to their last places, and then nobody need ask how good they had to be.
-        at_least = SPAN * np.maximum(UNIT_ROUNDOFF[dtype] * np.asarray(np.abs(true), np.float64), float(np.finfo(dtype).tiny))
-        suspicious = np.isfinite(true) & (errors > at_least)
+        suspicious = np.isfinite(true) & (errors > at.least(name, dtype))
         if suspicious.any():
             suspicious &= errors > at.allowed(name, dtype)
         bad[dtype], excess[dtype] = suspicious, np.where(suspicious, np.minimum(errors, np.finfo(np.float64).max), 0)
@@ -210,7 +238,8 @@ def _deviations(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[tu
             yield f"{word} where the truth is finite", np.where(lost, worst, 0), true
         anywhere &= ~lost
     for kink in at.kinks:
-        on = anywhere & (at.case.arrays["z"] == np.float32(kink)) if name in ("value", "derivative") else anywhere
+        # What is flushed to zero sits on a kink there.
+        on = anywhere & (np.abs(at.case.arrays["z"] - np.float32(kink)) <= (0 if kink else NORMAL))
         if on.any():
             yield f"another one at z = {kink:g}", np.where(on, worst, 0), true
         anywhere &= ~on

@@ -89,9 +89,10 @@ def _optimizer(case: Case, backend: str) -> list[str]:
     elif backend == "torch" and (limit := o.clip_norm or o.clip_global_norm) is not None:
         template = template.replace("CLIP", f"torch.nn.utils.clip_grad_norm_([p], {limit})")
     elif backend == "keras":
-        names = {"weight_decay": "weight_decay", "clip_value": "clipvalue", "clip_norm": "clipnorm"}
-        names |= {"learning_rate": "learning_rate", "clip_global_norm": "global_clipnorm"}
-        shared = {theirs: getattr(o, ours) for ours, theirs in names.items() if getattr(o, ours)}
+        # Some decay by default.
+        shared = {"learning_rate": o.learning_rate, "weight_decay": o.weight_decay or None}
+        names = {"clip_value": "clipvalue", "clip_norm": "clipnorm", "clip_global_norm": "global_clipnorm"}
+        shared |= {theirs: getattr(o, ours) for ours, theirs in names.items() if getattr(o, ours) is not None}
     elif backend == "jax":
         chain = [f"optax.clip({o.clip_value})"] if o.clip_value is not None else []
         chain += [f"optax.clip_by_global_norm({limit})" for limit in (o.clip_norm, o.clip_global_norm) if limit is not None]
