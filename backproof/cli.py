@@ -1,4 +1,4 @@
-"""The command line: `backproof check`, `backproof compare`, `backproof ledger` and `backproof doctor`."""
+"""The command line: `backproof check`, `compare`, `ledger`, `verify`, `fuzz` and `doctor`."""
 
 import io
 import json
@@ -398,6 +398,79 @@ def verify(
         raise typer.Exit(EXIT_INTERRUPTED)
     verdicts = {cell.verdict for cell in matrix.open}
     raise typer.Exit(EXIT_WRONG if "wrong" in verdicts else EXIT_FAILED if verdicts else EXIT_RIGHT)
+
+
+FUZZ = """Look for cases in which a framework is worse than it need be, with random operations, inputs and edge values.
+
+Activations, losses, optimizers and small networks get numbers of every size that float32 has: signed zeros, subnormal numbers, \
+the largest ones, infinities and NaN. What comes out in float32 and float64 is held, number by number, against 34-digit \
+arithmetic in the framework's own convention. A finding is what loses more than scratch does in the same precision, becomes NaN \
+or infinite where the truth is not, or raises. What rounding and a badly conditioned input explain is none.
+
+Every distinct finding is shrunk to a few short numbers and kept in the folder with a program of its own, which imports nothing \
+but NumPy and the framework. Started again with the same folder, the campaign goes on where it stopped and finds nothing twice.
+"""
+
+
+@app.command(
+    help=FUZZ,
+    epilog="Examples:\n\n"
+    "backproof fuzz   [dim]# five minutes over everything in three frameworks[/dim]\n\n"
+    "backproof fuzz --minutes 600 --backends keras --out nightly   [dim]# and the next night from there[/dim]\n\n"
+    "backproof fuzz gelu 'loss/*hinge' optimizers --backends torch,jax --minutes 1\n\n"
+    "Exit code 0: the ledger explains all that was found. 1: there is a finding that it does not explain. 2: it could not run. "
+    "130: stopped with Ctrl-C; what was found is kept.",
+)
+def fuzz(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Operations, kinds (activation, loss, optimizer, network) or patterns; all, where none is given.",
+        ),
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="How long.")] = 5.0,
+    backends: Annotated[
+        str, typer.Option(help="Which, separated by commas. One that is not installed is skipped.")
+    ] = "torch,keras,jax",
+    out: Annotated[Path, typer.Option(help="Folder that keeps the campaign and a program for every finding.")] = Path(
+        "backproof-fuzz"
+    ),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew, and forget what an earlier campaign has found.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the findings.")] = False,
+) -> None:
+    """Fuzz every operation of every framework."""
+    from comparisons.fuzzing.campaign import FuzzError, forget
+    from comparisons.fuzzing.campaign import fuzz as run
+    from reports.fuzzing import CampaignProgress, show_campaign, to_json
+
+    messages = Console(stderr=True, highlight=False)
+    progress = CampaignProgress(messages, minutes)
+    try:
+        if fresh:
+            forget(out)
+        with progress.bars:
+            campaign = run(
+                minutes,
+                names=names or [],
+                backends=[name.strip() for name in backends.split(",") if name.strip()],
+                folder=out,
+                progress=progress,
+            )
+    except FuzzError as error:
+        _fail(messages, str(error))
+    except KeyboardInterrupt:
+        messages.print("Stopped before anything was tried.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    for reason in campaign.skipped.values():
+        messages.print(f"[yellow]Skipped:[/yellow] {_escape(reason)}")
+    if as_json:
+        print(json.dumps(to_json(campaign), indent=1, allow_nan=False))
+    else:
+        show_campaign(campaign, Console(highlight=False), out)
+    if campaign.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    raise typer.Exit(EXIT_WRONG if campaign.open else EXIT_RIGHT)
 
 
 @app.command()

@@ -31,8 +31,11 @@ def _scale_and_shift(p: Mapping[str, Any], z: Any) -> Any:
 def _batch_normalization(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
     batch = s
     if training:
+        if len(x) < layer.fewest_rows:
+            raise ValueError("a batch of one row has no unbiased variance. Give two or more rows.")
         batch = {"mean": jnp.mean(x, axis=0), "variance": jnp.var(x, axis=0)}
-        s = {name: layer.momentum * s[name] + (1 - layer.momentum) * batch[name] for name in s}
+        unbiased = {**batch, "variance": jnp.var(x, axis=0, ddof=1)}
+        s = {name: layer.momentum * s[name] + (1 - layer.momentum) * unbiased[name] for name in s}
     z = (x - batch["mean"]) * jax.lax.rsqrt(batch["variance"] + layer.epsilon)
     return _scale_and_shift(p, z), s
 

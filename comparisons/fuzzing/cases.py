@@ -13,7 +13,7 @@ from comparisons.fuzzing.edges import ROWS, WIDTH, arrays, numbers, with_non_fin
 from comparisons.fuzzing.strategies import USUAL
 from scratch.activations import ACTIVATIONS
 from scratch.arrays import Array
-from scratch.layers import Dense
+from scratch.layers import Dense, Layer
 from scratch.losses import LOSSES, cases, mean_squared_error
 from scratch.losses import Case as LossCase
 from scratch.model import Model
@@ -140,7 +140,8 @@ def network_cases(draw: st.DrawFn, name: str) -> Case:
 
 def network_of(name: str, widths: tuple[int, ...]) -> Model:
     """The network of a case: dense layers with biases, each with the activation behind it."""
-    entry, layers = ACTIVATIONS[name], []
+    entry = ACTIVATIONS[name]
+    layers: list[Layer] = []
     for fan_in, fan_out in itertools.pairwise(widths):
         layers += [Dense(fan_in, entry.inputs(fan_out)), entry]
     return Model(widths[0], tuple(layers), mean_squared_error())

@@ -48,7 +48,9 @@ def _of_size(sign: float, mantissa: int, exponent: int) -> float:
     return sign * float(np.float32(math.ldexp(mantissa / 2**7, exponent)))
 
 
-def arrays(rows: int = ROWS, columns: int = WIDTH, elements: st.SearchStrategy[float] | None = None) -> st.SearchStrategy[Array]:
+def arrays(
+    rows: int = ROWS, columns: int = WIDTH, elements: st.SearchStrategy[float] | None = None
+) -> st.SearchStrategy[Array]:
     """Arrays (rows, columns) of float32.
 
     Example:

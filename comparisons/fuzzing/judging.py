@@ -1,79 +1,23 @@
-"""What counts as a finding: a result that is worse than scratch's in the same precision, element by element.
-
-The matrix measures errors against the largest entry; here every element is measured against itself, since edge values are the
-point. Inputs are exact in float32, so no error is excused by them, but rounding on the way may be, and scratch tells how much.
-An element is right if it is within SPAN times the largest of
-    u |truth|   the last place of the result itself; where the truth is 0, u times the scale of what was added up to it,
-    s           scratch's own errors, in the same precision,
-    c           how far the truth itself moves (the condition number times u),
-    tiny        the smallest normal number, times that scale: frameworks flush what is below to zero.
-s and c are taken at the input and at neighbours that differ from it in the last places only, so that scratch's good luck at one
-of them condemns nobody. With luck out of the question (that all of eight random errors are 150 times too small for their scale
-has a probability below 1e-15), what is left is that a right implementation may take more steps than scratch: SPAN is the
-ladder's own 2^7.25 = 152, nineteen elementary functions in a chain with four units in the last place (8 u) each.
-
-Where scratch has no digit left itself, or the numbers come so near to the end of the range that the order of two multiplications
-decides whether they overflow, nothing is asked. What depends on an infinite input has no truth: scratch in the same precision is
-asked whether there is a limit. What depends on NaN must be NaN.
-"""
+"""What is wrong with a case on a backend: every result beside the truth, and a short phrase for what differs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from backends import Backend, NotOffered, float128
-from comparisons.fuzzing.cases import Case, loss_of, network_of, plain_list
+from backends import Backend, NotOffered
+from comparisons.fuzzing.cases import Case, network_of
 from comparisons.fuzzing.edges import NORMAL
+from comparisons.fuzzing.findings import Finding
 from comparisons.fuzzing.running import SCRATCH, network_twin, results
+from comparisons.fuzzing.tolerance import DTYPES, SPAN, Point
 from comparisons.gradients import Probe, compare_gradients
-from comparisons.ladder import ROUNDING_SLOPE, UNIT_ROUNDOFF, judge
-from scratch.activations import ACTIVATIONS
+from comparisons.ladder import UNIT_ROUNDOFF, judge
 from scratch.arrays import Array
 
-DTYPES = ("float32", "float64")
-NEIGHBOURS = 8
-SPAN = (UNIT_ROUNDOFF["float32"] / UNIT_ROUNDOFF["float64"]) ** (1 - ROUNDING_SLOPE)
-
-
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """A case on a backend, and what is wrong with it."""
-
-    case: Case
-    backend: str
-    property: str
-    symptom: str
-    """A short phrase; findings with the same operation, backend, property and symptom are one."""
-    index: tuple[int, ...]
-    """Of the worst element."""
-    expected: float
-    """That element in 34-digit arithmetic; scratch's in the same precision where an input is not finite."""
-    found: Mapping[str, float]
-    """That element by precision."""
-    message: str = ""
-    """Of an exception."""
-
-    @property
-    def signature(self) -> str:
-        """What makes it distinct, in the form of a cell of the matrix: kind/name/backend/fuzz/property: symptom."""
-        return f"{self.case}/{self.backend}/fuzz/{self.property}: {self.symptom}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data, infinities and NaN as text."""
-        found = {dtype: plain_list(value) for dtype, value in self.found.items()}
-        numbers = {"index": list(self.index), "expected": plain_list(self.expected), "found": found}
-        texts = {name: getattr(self, name) for name in ("backend", "property", "symptom", "message")}
-        return {"case": self.case.to_dict(), **texts, **numbers}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Finding":
-        """From what `to_dict` gave."""
-        found = {dtype: float(value) for dtype, value in data["found"].items()}
-        changed = {"case": Case.from_dict(data["case"]), "index": tuple(data["index"]), "expected": float(data["expected"])}
-        return cls(**{**data, **changed, "found": found})
+Deviation = tuple[str, Array, Array]
+"""A symptom, the error of every element that has it, and what is right."""
 
 
 def examine(case: Case, backend: Backend) -> list[Finding]:
@@ -111,113 +55,7 @@ def _finding(
     return Finding(case, backend.name, name, symptom, index, float(expected[index]), at_index)
 
 
-@dataclass(frozen=True)
-class Point:
-    """A case with what scratch says about it."""
-
-    case: Case
-    convention: str
-
-    @cached_property
-    def truth(self) -> dict[str, Array]:
-        """In float128."""
-        return results(self.case, SCRATCH, "float128", self.convention)
-
-    def scratch(self, dtype: str) -> dict[str, Array]:
-        """In the same precision."""
-        return results(self.case, SCRATCH, dtype, self.convention)
-
-    def errors(self, name: str, values: Array) -> Array:
-        """|values - truth|, infinite where either is not finite."""
-        return _distance(float128.array(values), self.truth[name])
-
-    def least(self, name: str, dtype: str) -> Array:
-        """How large an error may be whatever scratch does."""
-        u, tiny = UNIT_ROUNDOFF[dtype], float(np.finfo(dtype).tiny)
-        size = np.asarray(np.abs(self.truth[name]), np.float64)
-        scale = _scale(self.case, size)
-        return SPAN * np.maximum(u * np.where(size == 0, scale, size), tiny * scale)
-
-    def allowed(self, name: str, dtype: str) -> Array:
-        """How large an error may be; infinite where nothing can be asked."""
-        true, limits = self.truth[name], np.finfo(dtype)
-        size = np.asarray(np.abs(true), np.float64)
-        allowed = self.least(name, dtype) / SPAN
-        for near in [self, *(Point(case, self.convention) for case in neighbours(self.case, dtype, self.kinks))]:
-            moved = _distance(near.truth[name], true)
-            rounded = near.errors(name, near.scratch(dtype)[name])
-            allowed = np.maximum(allowed, np.maximum(moved, rounded))
-        nothing_left = (allowed >= size) & (size > limits.tiny)
-        # Beside such a result, one that vanishes says nothing either: zero is what scratch's overflow gives, too.
-        nothing_left |= nothing_left.any(axis=-1, keepdims=True) & (size <= limits.tiny)
-        at_the_end = np.maximum(size, _scale(self.case, size)) > limits.max / SPAN
-        return np.where(nothing_left | at_the_end, np.inf, SPAN * allowed)
-
-    @property
-    def kinks(self) -> tuple[float, ...]:
-        """Inputs at which an activation's derivative jumps."""
-        if self.case.kind != "activation":
-            return ()
-        return ACTIVATIONS[self.case.name].in_convention(self.convention).kinks
-
-
-def _scale(case: Case, size: Array) -> Array:
-    """The largest number in play, row by row for an activation: the input times the cotangent, or 1."""
-    if case.kind == "optimizer":
-        return np.ones_like(size)
-    largest = {name: np.abs(array).astype(np.float64) for name, array in case.arrays.items() if array.dtype.kind == "f"}
-    if case.kind == "activation":
-        rows = [np.maximum(array.max(axis=1, keepdims=True), 1) for array in largest.values()]
-        return np.broadcast_to(rows[0] * rows[1], size.shape)
-    weight = max(1.0, float(largest["weights"].max())) if "weights" in largest else 1.0
-    return np.full_like(size, weight * max(1.0, *(float(largest[name].max()) for name in ("z", "y") if name in largest)))
-
-
-def neighbours(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterator[Case]:
-    """The same case with its numbers moved by one to four last places of a precision, up or down at random.
-
-    A zero stays, and so does an input that sits on a kink exactly: everybody can tell that. The kinks of losses lie where sums
-    vanish, of numbers and of constants near 1, so there all outputs move, by the last place of 1 at least. The last neighbours
-    have no numbers that are subnormal, or become so when they are multiplied by a small constant or, in an optimizer, squared.
-    """
-    rng = np.random.default_rng(0)
-    moving = {name: np.array(case.arrays[name], dtype) for name in MOVING[case.kind] if name in case.arrays}
-    sums = bool(case.kind == "loss" and loss_of(case).loss.kinks)
-    stays = {name: np.isin(array, np.float32(kinks)) | _at_an_end(case, array) for name, array in moving.items()}
-    for _ in range(NEIGHBOURS // 2):
-        steps = {name: rng.choice([-4, -3, -2, -1, 1, 2, 3, 4], array.shape) for name, array in moving.items()}
-        for way in (1, -1):  # both ways, since a tie breaks to either side
-            moved = {}
-            for name, array in moving.items():
-                last_place = np.spacing(np.maximum(np.abs(array), 1) if sums and name == "z" else np.abs(array))
-                beside = array + way * steps[name] * np.where((array == 0) & ~np.bool_(sums), 0, last_place)
-                moved[name] = np.where(stays[name] | ~np.isfinite(beside), array, beside).astype(dtype)
-            yield replace(case, arrays={**case.arrays, **moved})
-    tiny = float(np.finfo(dtype).tiny)
-    for small in (tiny, tiny * SMALL_FACTOR, *([np.sqrt(tiny) * SMALL_FACTOR] if case.kind == "optimizer" else [])):
-        flushed = {name: np.where(np.abs(array) < small, 0, array).astype(dtype) for name, array in moving.items()}
-        yield replace(case, arrays={**case.arrays, **flushed})
-
-
-MOVING = {"activation": ("z",), "loss": ("z", "weights"), "optimizer": ("gradients", "parameters")}
-"""Which arrays a neighbour has others of."""
-SMALL_FACTOR = 2.0**10
-"""The inverse of the smallest constant in formulas, such as 1 - beta_2."""
-
-
-def _at_an_end(case: Case, z: Array) -> Any:
-    """Where a loss's output cannot move, because its domain ends."""
-    probabilities = case.kind == "loss" and loss_of(case).loss.outputs in ("probability", "distribution")
-    return (z == 1) if probabilities else np.zeros(z.shape, dtype=bool)
-
-
-def _distance(first: Array, second: Array) -> Array:
-    with np.errstate(all="ignore"):
-        found = np.asarray(np.abs(first - second), np.float64)
-    return np.where(np.isnan(found), np.inf, found)
-
-
-def _deviations(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[tuple[str, Array, Array]]:
+def _deviations(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[Deviation]:
     """What is wrong with one property: the symptom, the error of every element that has it, and the truth."""
     true = at.truth[name]
     bad, excess = {}, {}
@@ -255,14 +93,14 @@ def _kind_of_error(at: Point, errors: Mapping[str, Array], true: Array) -> str:
     return "wrong" if ladder.verdict == "wrong" else "loses digits"
 
 
-def _deviations_without_truth(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[tuple[str, Array, Array]]:
+def _deviations_without_truth(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[Deviation]:
     """The same for what depends on an input that is infinite or NaN."""
     hidden = any(np.isnan(array).any() for array in at.case.arrays.values())
     if hidden and name != "value":
         return
     depends = _depends_on_non_finite(at, name)
     for dtype, values in found.items():
-        ours = at.scratch(dtype)[name]
+        ours = at.scratch[dtype][name]
         if hidden:
             symptoms = {"hides NaN": np.isnan(ours) & ~np.isnan(values)}
         else:
@@ -280,14 +118,14 @@ def _deviations_without_truth(at: Point, name: str, found: Mapping[str, Array]) 
 
 def _depends_on_non_finite(at: Point, name: str) -> Array:
     """Which results are others where numbers stand in place of the infinities and NaN."""
-    here, changed = at.scratch("float64")[name], np.zeros(at.truth[name].shape, dtype=bool)
+    here, changed = at.scratch["float64"][name], np.zeros(at.truth[name].shape, dtype=bool)
     for number in (-0.37, 0.41):
         arrays = {key: np.where(np.isfinite(array), array, number) for key, array in at.case.arrays.items()}
         changed |= results(replace(at.case, arrays=arrays), SCRATCH, "float64", at.convention)[name] != here
     return changed
 
 
-def _in_network(case: Case, backend: Backend, found: Mapping[str, Mapping[str, Array]]) -> Iterator[Finding]:
+def _in_network(case: Case, backend: Any, found: Mapping[str, Mapping[str, Array]]) -> Iterator[Finding]:
     """Gradients of a network on the ladder, against the largest of every parameter's, where scratch's own are right."""
     convention = convention_of(backend)
     model = network_of(case.name, case.widths).in_convention(convention)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from comparisons.fuzzing.cases import Case, loss_of, network_of, optimizer_of
-from comparisons.fuzzing.judging import Finding
+from comparisons.fuzzing.findings import Finding
 from comparisons.fuzzing.rows import has_row, row_source
 from comparisons.fuzzing.templates import HEADS, TEMPLATES
 from scratch.activations import ACTIVATIONS
@@ -165,7 +165,9 @@ _LOSS = {"torch": _torch_loss, "keras": _keras_loss, "jax": _jax_loss}
 def _filled(kind: str, backend: str, case: Case, value: str) -> str:
     """The template with the loss's value, and without weights where there are none."""
     template = TEMPLATES[kind, backend].replace("VALUE", value.replace(", )", ")"))
-    indices = case.arrays["y"].ndim == 1 and not (backend == "keras" and not has_row(f"{PACKAGES[backend]}.losses", "OF_INDICES", case.name))
+    indices = case.arrays["y"].ndim == 1 and not (
+        backend == "keras" and not has_row(f"{PACKAGES[backend]}.losses", "OF_INDICES", case.name)
+    )
     whole = {"torch": "torch.int64", "keras": '"int64"', "jax": "int"}[backend]
     template = template.replace("TARGETS", whole if indices else {"torch": "z.dtype"}.get(backend, "dtype"))
     return "\n".join(line for line in template.splitlines() if "WEIGHTS" not in line or "weights" in case.arrays)
@@ -183,8 +185,9 @@ def _divisor(loss: Loss, case: Case) -> str:
 
 def _through_backproof(finding: Finding) -> str:
     """For a backend of somebody else's: the same through backproof."""
-    return textwrap.dedent(
-        f'''\
+    return (
+        textwrap.dedent(
+            f"""\
         {_docstring(finding)}
 
         from backends import load_backend
@@ -199,8 +202,11 @@ def _through_backproof(finding: Finding) -> str:
             backend = load_backend({finding.backend!r})
             return results(CASE, backend, dtype, convention_of(backend))
 
-        '''
-    ) + _conclusion(finding) + "\n"
+        """
+        )
+        + _conclusion(finding)
+        + "\n"
+    )
 
 
 def _constants(**arrays: Array) -> str:

@@ -64,13 +64,13 @@ class _Named(ast.NodeTransformer):
     def __init__(self, variable: str, name: str) -> None:
         self.variable, self.name = variable, name
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802  (ast's own name)
+    def visit_Call(self, node: ast.Call) -> ast.expr:
         if isinstance(node.func, ast.Name) and node.func.id == "getattr":
             return ast.Attribute(node.args[0], self.name, ast.Load())
         self.generic_visit(node)
         return node
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         return ast.Constant(self.name) if node.id == self.variable else node
 
 
@@ -89,7 +89,7 @@ def _bare(part: Any) -> Any:
 
 
 class _Bare(ast.NodeTransformer):
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         self.generic_visit(node)
         node.returns = None
         return node
@@ -98,13 +98,13 @@ class _Bare(ast.NodeTransformer):
         node.annotation = None
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         return ast.Assign([node.target], node.value, lineno=node.lineno) if node.value else None
 
-    def visit_If(self, node: ast.If) -> Any:  # noqa: N802
+    def visit_If(self, node: ast.If) -> Any:
         self.generic_visit(node)
         return None if isinstance(node.body[0], ast.Raise) and not node.orelse else node
 
-    def visit_Expr(self, node: ast.Expr) -> Any:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> Any:
         self.generic_visit(node)
         return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node

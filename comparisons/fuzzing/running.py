@@ -23,8 +23,8 @@ KEPT = 1024
 """So many twins are kept: making one takes longer than asking it."""
 
 
-def results(case: Case, backend: Backend, dtype: str, convention: str) -> dict[str, Array]:
-    """What a backend makes of a case, by property. Scratch follows the convention, a framework has its own."""
+def results(case: Case, backend: Any, dtype: str, convention: str) -> dict[str, Array]:
+    """What a `Backend` makes of a case, by property. Scratch follows the convention, a framework has its own."""
     x = {name: array if array.dtype.kind in "iu" else as_dtype(array, dtype) for name, array in case.arrays.items()}
     if case.kind == "activation":
         pullback = _activation_twin(backend, case.name, dtype, convention).vjp(x["z"], x["cotangent"])
@@ -40,7 +40,7 @@ def results(case: Case, backend: Backend, dtype: str, convention: str) -> dict[s
     return {"parameters": _stepped(case, backend, dtype, convention, x["parameters"], x["gradients"])}
 
 
-def _stepped(case: Case, backend: Backend, dtype: str, convention: str, parameters: Array, gradients: Array) -> Array:
+def _stepped(case: Case, backend: Any, dtype: str, convention: str, parameters: Array, gradients: Array) -> Array:
     """The parameters after all gradients."""
     twin, state = _optimizer_twin(backend, case.name, case.setting, dtype, convention)
     twin.set_parameters(parameters.ravel())
@@ -71,7 +71,7 @@ def network_twin(backend: Backend, name: str, widths: tuple[int, ...], dtype: st
     return backend.mirror(model, np.zeros(model.size), SGD(), dtype)
 
 
-def _optimizer_twin(backend: Backend, name: str, setting: int, dtype: str, convention: str) -> tuple[Twin, dict[str, Any]]:
+def _optimizer_twin(backend: Any, name: str, setting: int, dtype: str, convention: str) -> tuple[Twin, dict[str, Any]]:
     """A twin whose one parameter is a kernel, and its optimizer's first state; scratch's is made anew, which takes no time."""
     if backend is SCRATCH:
         optimizer = optimizer_of(Case("optimizer", name, setting), convention)
@@ -80,9 +80,7 @@ def _optimizer_twin(backend: Backend, name: str, setting: int, dtype: str, conve
 
 
 @lru_cache(KEPT)
-def _optimizer_twin_kept(
-    backend: Backend, name: str, setting: int, dtype: str, convention: str
-) -> tuple[Twin, dict[str, Any]]:
+def _optimizer_twin_kept(backend: Backend, name: str, setting: int, dtype: str, convention: str) -> tuple[Twin, dict[str, Any]]:
     optimizer = optimizer_of(Case("optimizer", name, setting), convention)
     twin = backend.mirror(OF_ONE_KERNEL, np.zeros(OF_ONE_KERNEL.size), optimizer, dtype)
     return twin, twin.optimizer_state()[0]

@@ -83,7 +83,7 @@ def compute(dtype):
     layers = []
     for bias in BIASES:
         dense = keras.layers.Dense(len(bias), dtype=dtype)
-        layers += [dense, keras.layers.Activation(lambda z: row(z, SETTINGS), dtype=dtype)]
+        layers += [dense, keras.layers.Lambda(lambda z: row(z, SETTINGS), dtype=dtype)]
     model = keras.Sequential([keras.Input((len(X[0]),), dtype=dtype), *layers])
     for dense, kernel, bias in zip(layers[::2], KERNELS, BIASES):
         dense.set_weights([np.array(kernel), np.array(bias)])

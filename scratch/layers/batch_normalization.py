@@ -17,8 +17,8 @@ class BatchNormalization(Normalization):
 
     `momentum` m is the share that a running statistic keeps of itself, r = m r + (1 - m) s for the batch's s. Keras means the same
     by it, PyTorch 1 - m. The outputs in training take the biased variance sigma^2 = sum (x - mu)^2 / n. Into the running
-    variance goes the unbiased n / (n - 1) sigma^2 in the paper (algorithm 2, line 10) and in PyTorch, the biased one in Keras
-    and with JAX's users. State: running mean and variance, (inputs,) each.
+    variance goes the unbiased n / (n - 1) sigma^2 in the paper (algorithm 2, line 10) and in PyTorch, the biased one in
+    Keras. State: running mean and variance, (inputs,) each.
 
     Raises ValueError for a training batch of one row where the unbiased variance is wanted, which has none.
     """
@@ -52,7 +52,7 @@ class BatchNormalization(Normalization):
 
     def in_convention(self, convention: Convention) -> Self:
         """With the running variance of that convention."""
-        return replace(self, running_variance="biased" if convention in ("keras", "optax") else "unbiased")
+        return replace(self, running_variance="biased" if convention == "keras" else "unbiased")
 
     def initialize_state(self, state: Mapping[str, Array]) -> None:
         """A mean of zero and a variance of one: inference before any training leaves its input nearly as it is."""
