@@ -97,7 +97,7 @@ def test_random_networks_on_frameworks_are_not_called_wrong(name, backends):
     # Every example builds two networks; Keras takes a tenth of a second for one.
     @given(random_networks(gaps=backends[name].gaps))
     @settings(
-        max_examples={"torch": 60, "keras": 12, "jax": 12}[name],
+        max_examples={"torch": 60, "keras": 12, "jax": 4}[name],
         deadline=None,
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow],

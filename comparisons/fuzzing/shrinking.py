@@ -1,10 +1,11 @@
 """From a case that differs to a small one that differs in the same way: fewer steps, more zeros, shorter numbers.
 
-Hypothesis would shrink as well, but asks a framework thousands of times; this asks it at most TRIALS times.
+Hypothesis would shrink as well, but asks a framework thousands of times; this asks about a hundred times.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,22 +15,27 @@ from comparisons.fuzzing.findings import Finding
 from comparisons.fuzzing.judging import examine
 from scratch.arrays import Array
 
-TRIALS = 400
+PASSES = 3
+"""Once a number is simpler, another one may become so that could not before."""
 
 
 def simplest(finding: Finding, backend: Backend) -> Finding:
     """The same finding with as few numbers other than zero, and as short ones, as it bears."""
-    trials = 0
-    changed = True
-    while changed and trials < TRIALS:
-        changed = False
-        for case in _simpler(finding.case):
-            if (trials := trials + 1) > TRIALS:
-                break
-            if (smaller := _shown(case, finding, backend)) is not None:
-                finding, changed = smaller, True
-                break
+    for _ in range(PASSES):
+        before = finding.case
+        for name, place in list(_places(finding.case)):
+            for array in _simpler(finding.case.arrays[name], place):
+                if (smaller := _shown(replace_array(finding.case, name, array), finding, backend)) is not None:
+                    finding = smaller
+                    break
+        if finding.case is before:
+            break
     return finding
+
+
+def replace_array(case: Case, name: str, array: Array) -> Case:
+    """The case with another array of that name."""
+    return replace(case, arrays={**case.arrays, name: array})
 
 
 def _shown(case: Case, finding: Finding, backend: Backend) -> Finding | None:
@@ -39,43 +45,37 @@ def _shown(case: Case, finding: Finding, backend: Backend) -> Finding | None:
     return next((found for found in examine(case, backend) if found.signature == finding.signature), None)
 
 
-def _simpler(case: Case) -> Iterator[Case]:
-    """Cases that are simpler in one place, the largest changes first."""
-    gradients = case.arrays.get("gradients", np.zeros(0))
-    for step in reversed(range(len(gradients))):
-        if len(gradients) > 1:
-            yield _with(case, "gradients", np.delete(gradients, step, axis=0))
+def _places(case: Case) -> Iterator[tuple[str, Any]]:
+    """Where a case may become simpler, the largest changes first: steps, by their number, then rows, then numbers."""
+    if "gradients" in case.arrays:
+        yield from (("gradients", step) for step in reversed(range(len(case.arrays["gradients"]))))
     floats = {name: array for name, array in case.arrays.items() if array.dtype.kind == "f"}
     for name, array in floats.items():
-        for row in range(len(array)):
-            if array[row].any():
-                yield _with(case, name, _changed(array, (row,), 0))
+        yield from ((name, (row,)) for row in range(len(array)) if array.ndim > 1)
     for name, array in floats.items():
-        for index in np.ndindex(array.shape):
-            for number in _shorter(float(array[index])):
-                yield _with(case, name, _changed(array, index, number))
+        yield from ((name, index) for index in np.ndindex(array.shape))
+
+
+def _simpler(array: Array, place: Any) -> Iterator[Array]:
+    """What may stand there instead; nothing where an earlier change has taken the place away."""
+    if isinstance(place, int):
+        if 1 < len(array) > place:
+            yield np.delete(array, place, axis=0)
+    elif place[0] < len(array) and np.any(array[place]):
+        for number in _shorter(float(array[place])) if len(place) == array.ndim else (0.0,):
+            changed = array.copy()
+            changed[place] = number
+            yield changed
 
 
 def _shorter(x: float) -> Iterator[float]:
-    """Numbers of about the same size that are shorter to write, and zero and one."""
+    """Zero, one, and numbers of about the same size, as far as they are shorter to write."""
     candidates = [0.0, 1.0, -1.0]
-    if np.isfinite(x) and x:
+    if np.isfinite(x):
         candidates += [float(round(x)), float(f"{x:.0e}"), float(f"{x:.1e}"), float(f"{x:.2e}")]
-    for number in candidates:
-        if _length(number) < _length(x):
-            yield number
+    yield from (number for number in dict.fromkeys(candidates) if _length(number) < _length(x))
 
 
 def _length(x: float) -> int:
     """Of a number as float32 prints it; none for a zero."""
     return len(str(np.float32(x))) if x else 0
-
-
-def _with(case: Case, name: str, array: Array) -> Case:
-    return replace(case, arrays={**case.arrays, name: array})
-
-
-def _changed(array: Array, index: tuple[int, ...], number: float) -> Array:
-    fresh = array.copy()
-    fresh[index] = number
-    return fresh

@@ -67,12 +67,13 @@ class Point:
         """How large an error may be; infinite where nothing can be asked."""
         tiny, huge = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
         allowed, lost = {}, {}
-        moved = [Point(case, self.convention) for case in neighbours(self.case, dtype, self.kinks)]
+        points = [self, *(Point(case, self.convention) for case in neighbours(self.case, dtype, self.kinks))]
+        rounded = [results(point.case, SCRATCH, dtype, self.convention) for point in points]
         for each, true in self.truth.items():
             allowed[each] = self.least(each, dtype)
-            for near in (self, *moved):
-                rounded = near.errors(each, results(near.case, SCRATCH, dtype, self.convention)[each])
-                allowed[each] = np.maximum(allowed[each], SPAN * np.maximum(rounded, distance(near.truth[each], true)))
+            for point, values in zip(points, rounded, strict=True):
+                error, move = point.errors(each, values[each]), distance(point.truth[each], true)
+                allowed[each] = np.maximum(allowed[each], SPAN * np.maximum(error, move))
             size = np.asarray(np.abs(true), np.float64)
             lost[each] = (allowed[each] >= SPAN * size) & (size > tiny)
         size = np.asarray(np.abs(self.truth[name]), np.float64)
