@@ -15,12 +15,14 @@ if _TYPE_CHECKING:
     from comparisons.ledger import Difference, ledger
     from comparisons.recipe import Recipe, load_recipe
     from comparisons.structured import ModelCheck, check_model
+    from comparisons.verification.matrix import Matrix, verify
 
 __all__ = [
     "Check",
     "Comparison",
     "Difference",
     "Ladder",
+    "Matrix",
     "ModelCheck",
     "Recipe",
     "check",
@@ -30,6 +32,7 @@ __all__ = [
     "judge",
     "ledger",
     "load_recipe",
+    "verify",
 ]
 __version__ = "0.1.0"
 
@@ -47,6 +50,8 @@ _HOMES = {
     "load_recipe": "comparisons.recipe",
     "ModelCheck": "comparisons.structured",
     "check_model": "comparisons.structured",
+    "Matrix": "comparisons.verification.matrix",
+    "verify": "comparisons.verification.matrix",
 }
 
 

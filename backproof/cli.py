@@ -378,10 +378,15 @@ def verify(
             )
     except VerifyError as error:
         _fail(messages, str(error))
+    except KeyboardInterrupt:
+        messages.print("Stopped before anything was computed.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     except OSError as error:
         _fail(messages, f"{out} cannot be used: {error.strerror}. Choose another folder with --out.")
     for reason in matrix.skipped.values():
         messages.print(f"[yellow]Skipped:[/yellow] {_escape(reason)}")
+    if matrix.unsaved:
+        messages.print(_escape(matrix.unsaved))
     if as_json:
         print(json.dumps(to_json(matrix), indent=1, allow_nan=False))
     else:

@@ -223,12 +223,17 @@ class _Study:
         """Every optimizer on every backend, fed with the gradients that the recipe's own training produced."""
         replays = Replays(self.model, self.recording)
         own = self.recipe.optimizer
-        tables = [own if own.name == name else OptimizerTable(name=name) for name in COMPARED_OPTIMIZERS]
+        names = dict.fromkeys([*COMPARED_OPTIMIZERS, own.name])
+        tables = [own if own.name == name else OptimizerTable(name=name) for name in names]
         found, others = [], []
         for done, (table, name) in enumerate((table, name) for table in tables for name in self.backends):
             self.progress("optimizers", done, len(tables) * len(self.backends))
             optimizers = {convention: build_optimizer(table, convention) for convention in CONVENTIONS}
-            row, wrong = compare_optimizer(self.backends[name], optimizers, self.conventions[name], replays)
+            try:
+                row, wrong = compare_optimizer(self.backends[name], optimizers, self.conventions[name], replays)
+            except NotOffered as reason:  # not the recipe's own: a backend without that one is not here
+                result.skipped[f"{name}, {table.name}"] = str(reason)
+                continue
             found.append(row)
             others.extend(wrong)
             result.optimizers, result.conventions = pd.DataFrame(found), pd.DataFrame(others)

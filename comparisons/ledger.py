@@ -6,7 +6,7 @@ frameworks, must print what the entry says, so that an entry fails when a framew
 
 import difflib
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -52,6 +52,9 @@ class Difference(BaseModel):
     """The names of scratch's choices for it (`scratch.optimizers.CHOICES`), where there are some."""
     cells: tuple[str, ...] = ()
     """Cells of `backproof verify` in which it shows, as patterns of kind/name/backend/convention/quantity."""
+    largest: float | None = None
+    """The largest error that it explains, relative, in float64; None for one of any size. A bound keeps another mistake in the same
+    place from hiding behind the entry; where a pattern names a framework's own convention there must be one."""
     reports: tuple[str, ...] = ()
     """Where people met it, such as keras#17391."""
 
@@ -70,14 +73,21 @@ def ledger() -> dict[str, Difference]:
     return entries
 
 
-def explanations(cell: str, choices: Collection[str] = ()) -> list[Difference]:
+def explanations(cell: str, choices: Collection[str] = (), errors: Mapping[str, float] | None = None) -> list[Difference]:
     """The entries that explain what a cell of the matrix shows: by its place, or by choices that the ladder has confirmed."""
-    return [entry for entry in ledger().values() if entry.concerns(cell) or set(choices) & set(entry.choices)]
+    error = max((errors or {}).get(name, 0.0) for name in ("float64", "difference"))
+    return [
+        entry
+        for entry in ledger().values()
+        if set(choices) & set(entry.choices)
+        or (entry.concerns(cell) and not (entry.largest is not None and error > entry.largest))
+    ]
 
 
 def find(name: str) -> list[Difference]:
     """The entry of that name, or all that concern the operation or kind of that name; raises LedgerError."""
     entries = ledger()
+    name = name.lower()
     if name in entries:
         return [entries[name]]
     found = [entry for entry in entries.values() if name == entry.kind or name in entry.about]

@@ -98,9 +98,9 @@ def update_ulps(twin: Twin, scratch: NumpyTwin, recording: Recording) -> float:
         after, (slots_after, _) = scratch.parameters(), scratch.optimizer_state()
         slots, _ = twin.optimizer_state()
         largest = max(largest, _ulps(twin.parameters(), after, before, magnitude(after - before)))
-        for name, values in slots_after.items():
-            change = np.abs(values - slots_before[name])
-            largest = max(largest, _ulps(slots[name], values, slots_before[name], change))
+        for name, values in slots.items():
+            change = np.abs(slots_after[name] - slots_before[name])
+            largest = max(largest, _ulps(values, slots_after[name], slots_before[name], change))
     return largest
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -85,8 +84,10 @@ def show_matrix(matrix: Matrix, console: Console) -> None:
     explained = {entry.name: entry.title for cell in matrix.cells for entry in matrix.explained(cell)}
     if explained:
         console.print("[bold]differences that the ledger explains[/bold]  [dim]backproof ledger NAME tells all[/dim]")
+        grid = Table.grid(padding=(0, 2))
         for name, title in explained.items():
-            console.print(f"  [cyan]{name}[/cyan]  {escape(title)}", highlight=False)
+            grid.add_row(Text(f"  {name}", style="cyan"), Text(title))
+        console.print(grid)
         console.print()
     signs = (
         f"{SYMBOLS['exact']} exact   {SYMBOLS['rounding']} rounding   {EXPLAINED} differs as the ledger says   – does not exist"

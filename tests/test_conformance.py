@@ -100,6 +100,50 @@ class Transposed(NumpyTwin):
         return Pullback(found.output, found.input_gradient, gradients)
 
 
+class Inference(NumpyTwin):
+    """Takes the loss as in inference, without penalties and weights."""
+
+    def loss_and_gradients(self, x, y, weights=None):
+        workspace = self.forward(x, training=False)
+        loss = workspace.model.loss.value_and_gradient(workspace.output, y, workspace.output_gradient, workspace._loss_work)
+        return loss, self._pull_back(workspace)
+
+
+class NoStatistics(NumpyTwin):
+    """Does not use the running statistics in inference."""
+
+    def vjp(self, x, cotangent, *, training=True):
+        if not training:
+            self.set_state(self.model.initial_state())
+        return super().vjp(x, cotangent, training=training)
+
+
+class Silent(NumpyTwin):
+    """Gives no gradients at all."""
+
+    def vjp(self, *given, **named):
+        return super().vjp(*given, **named)._replace(gradients=np.zeros(0))
+
+
+class WrongInFloat32(NumpyTwin):
+    """Has another sign in float32 only."""
+
+    def vjp(self, *given, **named):
+        found = super().vjp(*given, **named)
+        return found._replace(gradients=-found.gradients) if self.dtype == "float32" else found
+
+
+class Exchanged(NumpyTwin):
+    """Gives m out as v and v as m, and takes them back in the same way."""
+
+    def optimizer_state(self):
+        saved, step = super().optimizer_state()
+        return {{"m": "v", "v": "m"}.get(name, name): slot for name, slot in saved.items()}, step
+
+    def set_optimizer_state(self, saved, step):
+        super().set_optimizer_state({{"m": "v", "v": "m"}.get(name, name): slot for name, slot in saved.items()}, step)
+
+
 MISTAKES = {
     "activation relu": Leaky,
     "gives copies": Shared,
@@ -110,6 +154,11 @@ MISTAKES = {
     "activation tanh": Single,
     "layer dense": Transposed,
     "optimizer adam": Forgetful,
+    "computes in training": Inference,
+    "layer batch_normalization": NoStatistics,
+    "layer group_normalization": Silent,
+    "layer layer_normalization": WrongInFloat32,
+    "optimizer nadam": Exchanged,
 }
 
 
@@ -170,6 +219,8 @@ print(len([cell for cell in matrix.cells if cell.backend == "mine"]))
 
 def test_check_backend_lists_what_is_missing():
     class Small(NumpyBackend):
+        convention = "paper"
+
         def mirror(self, model, *given):
             if any(layer.name == "mish" for layer in model.layers):
                 raise NotOffered("no mish")

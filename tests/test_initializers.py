@@ -64,6 +64,8 @@ def test_every_framework_draws_the_same_from_the_same_seed(name, backends):
 class Drawing(NumpyBackend):
     """Draws something else than it is asked for."""
 
+    convention = "paper"
+
     def __init__(self, instead):
         self.instead = instead
 
@@ -91,7 +93,22 @@ MISTAKES = {
 def test_another_distribution_is_wrong(name):
     """Truncated or not, another fan, another bound, a deviation 6 % too large, columns that are not orthonormal."""
     assert cell(Drawing(MISTAKES[name]), name).verdict == "wrong"
-    assert cell(NumpyBackend(), name).verdict in ("rounding", "exact")
+    right = Drawing(lambda rng, shape: INITIALIZERS[name]().draw(rng, *shape, shape))
+    assert cell(right, name).verdict in ("rounding", "exact")
+
+
+def test_draws_that_are_none_are_wrong():
+    def with_nan(rng, shape):
+        draws = INITIALIZERS["he_normal"]().draw(rng, *shape, shape)
+        draws[::7, 0] = np.nan
+        return draws
+
+    def the_same(rng, shape):
+        return INITIALIZERS["he_normal"]().draw(np.random.default_rng(0), *shape, shape)
+
+    for instead, reason in ((with_nan, "not all draws are finite"), (the_same, "two seeds draw the same")):
+        found = cell(Drawing(instead), "he_normal")
+        assert (found.verdict, found.reason) == ("wrong", reason)
 
 
 def test_the_allowed_distance_is_rarely_exceeded():

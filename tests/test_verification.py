@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from backends.numpy_backend import NumpyBackend, NumpyTwin
-from comparisons.ledger import ledger
+from comparisons.ledger import explanations, ledger
 from comparisons.verification import matrix as module
 from comparisons.verification.cells import FULL, KINDS, QUICK, RIGHT, Cell, Effort, Task
 from comparisons.verification.matrix import REGISTRIES, VerifyError, plan, run, verify
@@ -59,6 +60,13 @@ def test_the_plan():
     assert len(plan([], ["a", "b"])) == 2 * sum(len(registry) for registry in REGISTRIES.values())
     with pytest.raises(VerifyError, match='nothing is called "rellu"; did you mean'):
         plan(["rellu"], ["numpy"])
+
+
+class Right(NumpyBackend):
+    """Scratch, as if it were a framework."""
+
+    name = "right"
+    convention = "paper"
 
 
 class Wrong(NumpyBackend):
@@ -117,7 +125,8 @@ def test_what_is_wrong_is_called_wrong(task, quantity):
     cells = [Cell.from_dict(data) for data in run(Task(kind, name, "wrong"), Wrong(), TINY)["cells"]]
     verdicts = {cell.quantity: cell.verdict for cell in cells}
     assert verdicts[quantity] == "wrong", verdicts
-    right = [Cell.from_dict(data) for data in run(Task(kind, name, "numpy"), NumpyBackend(), TINY)["cells"]]
+    right = [Cell.from_dict(data) for data in run(Task(kind, name, "right"), Right(), TINY)["cells"]]
+    assert right
     assert all(cell.verdict in RIGHT for cell in right), right
 
 
@@ -162,6 +171,7 @@ def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     monkeypatch.undo()
     other = verify(["relu"], backends=["numpy"], effort=replace(TINY, steps=9), folder=tmp_path)
     assert other.seconds  # other circumstances: nothing is taken over
+    assert not verify(["relu", "constant"], backends=["numpy"], effort=TINY, folder=tmp_path).seconds  # nor is anything lost
     (tmp_path / "file").touch()
     with pytest.raises(VerifyError, match="cannot be written"):
         verify(["relu"], backends=["numpy"], effort=TINY, folder=tmp_path / "file")
@@ -176,7 +186,7 @@ def test_the_ledger_explains_and_what_it_does_not_stays_open(backends, monkeypat
     assert "differ as the ledger says" in sentence(found)
     keras = [cell for cell in found.cells if cell.backend == "keras"]
     assert "≠ 1" in summary(found, keras)[0]
-    monkeypatch.setattr(module, "explanations", lambda place, causes: [])
+    monkeypatch.setattr(module, "explanations", lambda *_: [])
     assert found.open == differing
     assert "not explained" in sentence(found)
 
@@ -238,16 +248,39 @@ def test_a_killed_run_goes_on(tmp_path):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     store = tmp_path / "cells.jsonl"
     for _ in range(600):
-        if store.exists() and len(store.read_text(encoding="utf-8").splitlines()) > 4:
+        if store.exists() and store.read_text(encoding="utf-8").count('"task"') > 4:
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = len(store.read_text(encoding="utf-8").splitlines()) - 1
+    done = sum(line.endswith("}") for line in store.read_text(encoding="utf-8").splitlines())
     assert done >= 3
     found = verify(["activations"], backends=["numpy"], effort=QUICK, folder=tmp_path)
     assert len(found.seconds) <= len(ACTIVATIONS) - done + 1
     assert {cell.name for cell in found.cells} == set(ACTIVATIONS)
+
+
+def test_a_ledgers_entry_explains_only_what_is_as_small_as_it_says():
+    place = "schedule/cosine/keras/keras/60 rates"
+    assert [entry.name for entry in explanations(place, (), {"float64": 1e-7})] == ["schedule-computed-in-float32"]
+    assert explanations(place, (), {"float64": 2.0}) == []
+    own = {"torch": "torch", "keras": "keras", "jax": "optax"}
+    for entry in ledger().values():
+        for pattern in entry.cells:
+            _, _, backend, convention, *_ = pattern.split("/")
+            assert entry.largest is not None or convention not in (own.get(backend), "*"), pattern
+
+
+def test_a_folder_that_cannot_be_written_any_more_loses_no_result(tmp_path):
+    folder = tmp_path / "gone"
+
+    def remove(task, done, total):
+        if done == 1:
+            shutil.rmtree(folder)
+
+    found = verify(["relu", "tanh"], backends=["numpy"], effort=TINY, folder=folder, progress=remove)
+    assert {cell.name for cell in found.cells} == {"relu", "tanh"}
+    assert "cannot be written any more" in found.unsaved
 
 
 def test_names_do_not_collide_between_kinds():

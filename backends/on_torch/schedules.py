@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.interface import find_row
+from backends.interface import NotOffered, find_row
 from backends.on_torch.framework import torch
 from scratch.arrays import Array
 from scratch.schedules import Schedule, metric
@@ -25,6 +25,12 @@ def _warm_up(optimizer: torch.optim.Optimizer, eta: float, steps: int, start: fl
     return lr_scheduler.LinearLR(optimizer, start / eta, 1.0, steps)
 
 
+def _polynomial(optimizer: torch.optim.Optimizer, steps: int, end: float, power: float) -> Any:
+    if end:
+        raise NotOffered("PyTorch has no polynomial schedule that ends above 0. Add the end in a LambdaLR.")
+    return lr_scheduler.PolynomialLR(optimizer, steps, power)
+
+
 def _warm_up_cosine(s: Any, optimizer: torch.optim.Optimizer, warm_up_steps: int, steps: int, start: float, end: float) -> Any:
     parts = [
         _warm_up(optimizer, s.learning_rate, warm_up_steps, start),
@@ -39,7 +45,7 @@ SCHEDULES: dict[str, Callable[[Any, torch.optim.Optimizer], Any]] = {
     "piecewise": lambda s, o: _MultiFactor(o, **s.settings),
     "exponential": lambda s, o: lr_scheduler.ExponentialLR(o, s.settings["factor"] ** (1 / s.settings["steps"])),
     "linear": lambda s, o: lr_scheduler.LinearLR(o, 1.0, s.settings["end"] / s.learning_rate, s.settings["steps"]),
-    "polynomial": lambda s, o: lr_scheduler.PolynomialLR(o, s.settings["steps"], s.settings["power"]),
+    "polynomial": lambda s, o: _polynomial(o, **s.settings),
     "cosine": lambda s, o: lr_scheduler.CosineAnnealingLR(o, s.settings["steps"], s.settings["end"]),
     "cosine_restarts": lambda s, o: lr_scheduler.CosineAnnealingWarmRestarts(
         o, s.settings["period"], s.settings["longer"], s.settings["end"]

@@ -181,7 +181,8 @@ def _look_again(campaign: Campaign, loaded: Mapping[str, Backend]) -> None:
 
 def program_of(finding: Finding) -> str:
     """The name of the file with its program."""
-    return re.sub(r"[^a-z0-9]+", "-", finding.signature.replace("/fuzz/", "/").lower()).strip("-") + ".py"
+    words = finding.signature.replace("/fuzz/", "/").replace("= -", "= minus ").lower()
+    return re.sub(r"[^a-z0-9]+", "-", words).strip("-") + ".py"
 
 
 def save(campaign: Campaign, folder: Path | None) -> None:

@@ -14,6 +14,7 @@ SMALLEST, NORMAL, HUGE = 2.0**-149, 2.0**-126, float(np.finfo(np.float32).max)
 _SIZES = (SMALLEST, NORMAL, 1e-20, 2.0**-24, 2.0**-12, 0.5, 1.0, 2.0, 3.0, 6.0, 20.0, 88.0, 104.0, 1e4, 1e10, 1e20, HUGE)
 EDGES = (0.0, -0.0, *(sign * float(np.float32(size)) for size in _SIZES for sign in (1, -1)))
 """Signed zeros, the smallest subnormal and normal numbers, u, the usual kinks, where exp over- and underflows, the largest."""
+USUAL = 8.0
 NOT_FINITE = (math.inf, -math.inf, math.nan)
 
 
@@ -31,16 +32,22 @@ def edge_values(low: float = -HUGE, high: float = HUGE) -> st.SearchStrategy[flo
 def numbers(low: float = -HUGE, high: float = HUGE) -> st.SearchStrategy[float]:
     """Numbers that float32 has: of usual size, of any size with every exponent equally likely, and edge values.
 
+    The bounds must be numbers of float32, the lower one below the upper one.
+
     Example:
         @given(numbers())
         def test_my_sigmoid_is_between_0_and_1(z):
             assert 0 <= my_sigmoid(z) <= 1
     """
-    usual = st.floats(max(low, -8.0), min(high, 8.0), width=32, allow_subnormal=False)
     signs = st.sampled_from([sign for sign, there in ((1.0, high > 0), (-1.0, low < 0)) if there])
     top = max(-149, math.frexp(max(abs(low), abs(high)))[1] - 1)
     any_size = st.builds(_of_size, signs, st.integers(2**7, 2**8 - 1), st.integers(-149, top))
-    return st.one_of(usual, any_size.filter(lambda x: low <= x <= high), edge_values(low, high))
+    drawn = [any_size.filter(lambda x: low <= x <= high)]
+    if max(low, -USUAL) < min(high, USUAL):
+        drawn.insert(0, st.floats(max(low, -USUAL), min(high, USUAL), width=32, allow_subnormal=False))
+    if any(low <= edge <= high for edge in EDGES):
+        drawn.append(edge_values(low, high))
+    return st.one_of(drawn)
 
 
 def _of_size(sign: float, mantissa: int, exponent: int) -> float:

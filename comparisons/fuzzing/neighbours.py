@@ -1,4 +1,4 @@
-"""The inputs next to a case's, at which scratch is asked as well: what rounding does must not hang on one input's luck."""
+"""The inputs around a case's, at which scratch is asked as well: what rounding does must not hang on one input's luck."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,8 +9,10 @@ import numpy as np
 from comparisons.fuzzing.cases import Case, loss_of
 from scratch.arrays import Array
 
-WAYS = 4
-"""Random directions, each of which is gone both ways."""
+WAYS, AROUND = 3, 8
+"""In how many random directions to the numbers next to a case's, each gone both ways; and how many cases around it."""
+REACH = 2.0**-6
+"""How far around. Next to it a sum such as 1 + 1e-7 is rounded in the same way every time."""
 MOVING = {"activation": ("z",), "loss": ("z", "y", "weights"), "optimizer": ("gradients", "parameters")}
 """Which arrays a neighbour has others of; targets only where they are numbers like any other."""
 CONTINUOUS = ("real", "vector", "nonzero", "nonnegative", "count", "distribution")
@@ -25,19 +27,16 @@ def neighbours(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterato
     vanish, of numbers and of constants near 1, so there all outputs move, by the last place of 1 at least. The last neighbours
     have no numbers that are subnormal, or become so when they are multiplied by a small constant or, in an optimizer, squared.
     """
-    rng = np.random.default_rng(0)
-    moving = {name: np.array(case.arrays[name], dtype) for name in MOVING[case.kind] if name in case.arrays}
-    if case.kind == "loss" and (case.arrays["y"].ndim == 1 or loss_of(case).loss.targets not in CONTINUOUS):
-        del moving["y"]
+    rng, moving, stays = np.random.default_rng(0), _moving(case, dtype), _staying(case, dtype, kinks)
     sums = bool(case.kind == "loss" and loss_of(case).loss.kinks)
-    stays = {name: np.isin(array, np.array(kinks, np.float32)) | _at_an_end(case, array) for name, array in moving.items()}
     for _ in range(WAYS):
         steps = {name: rng.choice([-4, -3, -2, -1, 1, 2, 3, 4], array.shape) for name, array in moving.items()}
         for way in (1, -1):  # both ways, since a tie breaks to either side
             moved = {}
             for name, array in moving.items():
-                last_place = np.spacing(np.maximum(np.abs(array), 1) if sums and name == "z" else np.abs(array))
-                beside = array + way * steps[name] * np.where((array == 0) & ~np.bool_(sums), 0, last_place)
+                vanishes = sums and name == "z"
+                last_place = np.spacing(np.maximum(np.abs(array), 1 if vanishes else 0))
+                beside = array + way * steps[name] * np.where((array == 0) & (not vanishes), 0, last_place)
                 moved[name] = np.where(stays[name] | ~np.isfinite(beside), array, beside).astype(dtype)
             yield replace(case, arrays={**case.arrays, **moved})
     tiny = float(np.finfo(dtype).tiny)
@@ -46,7 +45,24 @@ def neighbours(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterato
         yield replace(case, arrays={**case.arrays, **flushed})
 
 
-def _at_an_end(case: Case, z: Array) -> Any:
-    """Where a loss's output cannot move, because its domain ends."""
-    probabilities = case.kind == "loss" and loss_of(case).loss.outputs in ("probability", "distribution")
-    return (z == 1) if probabilities else np.zeros(z.shape, dtype=bool)
+def around(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterator[Case]:
+    """The same case with its numbers moved by up to a sixty-fourth of themselves: far enough for sums to be rounded anew."""
+    rng, moving, stays = np.random.default_rng(1), _moving(case, dtype), _staying(case, dtype, kinks)
+    for _ in range(AROUND):
+        moved = {}
+        for name, array in moving.items():
+            beside = array * (1 + REACH * rng.uniform(-1, 1, array.shape))
+            moved[name] = np.where(stays[name] | ~np.isfinite(beside), array, beside).astype(dtype)
+        yield replace(case, arrays={**case.arrays, **moved})
+
+
+def _moving(case: Case, dtype: str) -> dict[str, Array]:
+    fixed = case.kind == "loss" and (case.arrays["y"].ndim == 1 or loss_of(case).loss.targets not in CONTINUOUS)
+    names = [name for name in MOVING[case.kind] if name in case.arrays and not (fixed and name == "y")]
+    return {name: np.array(case.arrays[name], dtype) for name in names}
+
+
+def _staying(case: Case, dtype: str, kinks: tuple[float, ...]) -> dict[str, Any]:
+    """Where a number sits on a kink, or cannot move because a loss's domain ends."""
+    ends = (1,) if case.kind == "loss" and loss_of(case).loss.outputs in ("probability", "distribution") else ()
+    return {name: np.isin(array, np.array((*kinks, *ends), np.float32)) for name, array in _moving(case, dtype).items()}

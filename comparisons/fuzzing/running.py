@@ -41,15 +41,17 @@ def results(case: Case, backend: Any, dtype: str, convention: str) -> dict[str, 
 
 
 def _stepped(case: Case, backend: Any, dtype: str, convention: str, parameters: Array, gradients: Array) -> Array:
-    """The parameters after all gradients."""
+    """The parameters after every gradient, (steps, inputs, outputs)."""
     twin, state = _optimizer_twin(backend, case.name, case.setting, dtype, convention)
     twin.set_parameters(parameters.ravel())
     if backend is not SCRATCH:
         # The twin is used again and again, and gets its first state back; the running mean starts from the parameters.
         twin.set_optimizer_state(state | {name: parameters.ravel() for name in state if name == "average"}, 0)
+    trajectory = []
     for gradient in gradients:
         twin.apply_gradients(gradient.ravel())
-    return twin.parameters().reshape(KERNEL)
+        trajectory.append(twin.parameters().reshape(KERNEL))
+    return np.stack(trajectory)
 
 
 @lru_cache(KEPT)

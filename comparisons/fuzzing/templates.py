@@ -113,11 +113,13 @@ def compute(dtype):
 def compute(dtype):
     p = torch.nn.Parameter(torch.tensor(PARAMETERS, dtype=getattr(torch, dtype)))
     optimizer = make(o, [p])
+    trajectory = []
     for gradient in GRADIENTS:
         p.grad = torch.tensor(gradient, dtype=p.dtype)
         CLIP
         optimizer.step()
-    return {"parameters": p.detach().numpy()}
+        trajectory.append(p.detach().numpy().copy())
+    return {"parameters": np.stack(trajectory)}
 """,
     ("optimizer", "keras"): """
 
@@ -125,9 +127,11 @@ def compute(dtype):
     keras.config.set_floatx(dtype)  # the learning rate is kept in it
     p = keras.Variable(np.array(PARAMETERS, dtype))
     optimizer = make(o, SHARED)
+    trajectory = []
     for gradient in GRADIENTS:
         optimizer.apply([tf.constant(gradient, dtype)], [p])
-    return {"parameters": p.numpy()}
+        trajectory.append(p.numpy())
+    return {"parameters": np.stack(trajectory)}
 """,
     ("optimizer", "jax"): """
 
@@ -142,9 +146,11 @@ def compute(dtype):
             updates, state = optimizer.update(gradient, state, p)
             return optax.apply_updates(p, updates), state
 
+        trajectory = []
         for gradient in GRADIENTS:
             p, state = step(p, state, jnp.array(gradient, dtype))
-        return {"parameters": np.array(p)}
+            trajectory.append(np.array(p))
+        return {"parameters": np.stack(trajectory)}
 """,
     ("loss", "torch"): """
 

@@ -7,9 +7,9 @@ An element is right if it is within SPAN times the largest of
     s           scratch's own errors, in the same precision,
     c           how far the truth itself moves (the condition number times u),
     tiny        the smallest normal number, times that scale: frameworks flush what is below to zero.
-s and c are taken at the input and at neighbours that differ from it in the last places only, so that scratch's good luck at one
-of them condemns nobody. With luck out of the question (that all of eight random errors are 150 times too small for their scale
-has a probability below 1e-15), what is left is that a right implementation may take more steps than scratch: SPAN is the
+c is taken at neighbours that differ from the input in the last places only; s at others around it, so that scratch's good luck
+at one of them condemns nobody. With luck out of the question (that all of eight random errors are 150 times too small for their
+scale has a probability below 1e-15), what is left is that a right implementation may take more steps than scratch: SPAN is the
 ladder's own 2^7.25 = 152, nineteen elementary functions in a chain with four units in the last place (8 u) each.
 
 Where scratch has no digit left itself, or the numbers come so near to the end of the range that the order of two multiplications
@@ -24,7 +24,7 @@ import numpy as np
 
 from backends import float128
 from comparisons.fuzzing.cases import Case
-from comparisons.fuzzing.neighbours import neighbours
+from comparisons.fuzzing.neighbours import around, neighbours
 from comparisons.fuzzing.running import SCRATCH, results
 from comparisons.ladder import ROUNDING_SLOPE, UNIT_ROUNDOFF
 from scratch.activations import ACTIVATIONS
@@ -55,11 +55,23 @@ class Point:
         """|values - truth|, infinite where either is not finite."""
         return distance(float128.array(values), self.truth[name])
 
+    def relative_errors(self, name: str, values: Array, size: Array) -> Array:
+        """The errors as those of results of another size; of smaller ones, since errors need not shrink with the result."""
+        there = np.asarray(np.abs(self.truth[name]), np.float64)
+        with np.errstate(all="ignore"):
+            share = np.where(there > size, size / there, 1)
+        found: Array = np.where(share > 0, self.errors(name, values) * share, 0)
+        return found
+
     def least(self, name: str, dtype: str) -> Array:
         """How large an error may be whatever scratch does."""
         u, tiny = UNIT_ROUNDOFF[dtype], float(np.finfo(dtype).tiny)
         size = np.asarray(np.abs(self.truth[name]), np.float64)
         scale = scale_of(self.case, size)
+        if self.case.kind == "optimizer":
+            # Parameters are sums of steps, whose rounding stays when they cancel.
+            start = np.abs(self.case.arrays["parameters"]).astype(np.float64)
+            size = np.maximum.accumulate(np.concatenate([start[None], size]), axis=0)[1:]
         least: Array = SPAN * np.maximum(u * np.where(size == 0, scale, size), tiny * scale)
         return least
 
@@ -67,14 +79,18 @@ class Point:
         """How large an error may be; infinite where nothing can be asked."""
         tiny, huge = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
         allowed, lost = {}, {}
-        points = [self, *(Point(case, self.convention) for case in neighbours(self.case, dtype, self.kinks))]
-        rounded = [results(point.case, SCRATCH, dtype, self.convention) for point in points]
+        near = [Point(case, self.convention) for case in neighbours(self.case, dtype, self.kinks)]
+        others = [self, *(Point(case, self.convention) for case in around(self.case, dtype, self.kinks))]
+        rounded = [results(point.case, SCRATCH, dtype, self.convention) for point in others]
         for each, true in self.truth.items():
-            allowed[each] = self.least(each, dtype)
-            for point, values in zip(points, rounded, strict=True):
-                error, move = point.errors(each, values[each]), distance(point.truth[each], true)
-                allowed[each] = np.maximum(allowed[each], SPAN * np.maximum(error, move))
             size = np.asarray(np.abs(true), np.float64)
+            allowed[each] = np.maximum.reduce(
+                [
+                    self.least(each, dtype),
+                    *(SPAN * distance(point.truth[each], true) for point in near),
+                    *(SPAN * p.relative_errors(each, v[each], size) for p, v in zip(others, rounded, strict=True)),
+                ]
+            )
             lost[each] = (allowed[each] >= SPAN * size) & (size > tiny)
         size = np.asarray(np.abs(self.truth[name]), np.float64)
         # Beside what scratch has lost, a result that vanishes says nothing either: its overflow gives zeros, too.

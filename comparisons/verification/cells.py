@@ -1,11 +1,13 @@
 """What the matrix consists of: tasks, which are run together, and the cells that they give."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from comparisons.ladder import Ladder, Verdict, as_row
-from scratch.arrays import Convention
+import numpy as np
+
+from comparisons.ladder import Ladder, Verdict, as_row, judge, relative_error
+from scratch.arrays import Array, Convention
 
 KINDS = ("activation", "layer", "loss", "optimizer", "schedule", "initializer")
 RIGHT: tuple[Verdict, ...] = ("exact", "rounding")
@@ -73,6 +75,34 @@ class Cell:
     def from_dict(cls, data: Mapping[str, Any]) -> "Cell":
         """From what `to_dict` gave."""
         return cls(**{**data, "causes": tuple(data["causes"])})
+
+
+STEEPEST_SLOPE = 1.5
+"""Rounding falls with slope 1. The argument of comparisons/ladder.py for the lower threshold holds upwards as well: a slope of 3/2
+needs an error in float32 that is 23,170 times what rounding leaves. That is a result that is wrong in float32 only."""
+
+
+def judge_results(found: Mapping[str, Array], reference: Array, uncertain: float = 0.0) -> Ladder:
+    """The ladder of results by precision against a reference of the same shape; raises ValueError for another shape."""
+    for dtype, values in found.items():
+        if np.shape(values) != np.shape(reference):
+            raise ValueError(f"a result in {dtype} has the shape {np.shape(values)}, the reference {np.shape(reference)}.")
+    return judge_errors({dtype: relative_error(values, reference) for dtype, values in found.items()}, uncertain)
+
+
+def judge_errors(errors: Mapping[str, float], uncertain: float = 0.0) -> Ladder:
+    """The ladder of relative errors; steeper than rounding is not right either."""
+    ladder = judge(errors, reference_error=uncertain)
+    if ladder.verdict in RIGHT and ladder.slope is not None and ladder.slope > STEEPEST_SLOPE:
+        reason = f"slope {ladder.slope:.2f}: much worse in float32 than rounding makes it"
+        return replace(ladder, verdict="wrong", reason=reason)
+    return ladder
+
+
+def same_bits(same: Mapping[str, bool]) -> Ladder:
+    """A comparison of bits by precision: exact where all are the same, wrong otherwise."""
+    errors = {dtype: 0.0 if holds else 1.0 for dtype, holds in same.items()}
+    return Ladder(errors, "exact" if all(same.values()) else "wrong", reason="" if all(same.values()) else "other bits")
 
 
 def cell(task: Task, convention: Convention, name: str, ladder: Ladder, case: str = "", causes: tuple[str, ...] = ()) -> Cell:

@@ -7,12 +7,14 @@ import numpy as np
 
 from backends import Backend, NotOffered
 from backends.interface import Twin
+from backends.numpy_backend import NumpyTwin, as_dtype
+from comparisons.ladder import Ladder
 from comparisons.ledger import explanations
-from comparisons.verification.cells import QUICK, RIGHT, Cell, Task
+from comparisons.verification.cells import QUICK, RIGHT, Cell, Task, judge_results
 from comparisons.verification.matrix import REGISTRIES, run
 from scratch.activations import ACTIVATIONS
 from scratch.arrays import CONVENTIONS, Array
-from scratch.layers import Dense, Dropout
+from scratch.layers import BatchNormalization, Dense, Dropout, Layer, Regularizer
 from scratch.losses import softmax_cross_entropy
 from scratch.model import Model
 from scratch.optimizers import SGD, Adam
@@ -43,7 +45,16 @@ def conformance(backend: Backend) -> list[Check]:
     First how it behaves, then each operation of scratch on the ladder. An operation that the backend does not offer raises
     NotOffered, which a test may turn into a skip.
     """
-    behaviour = [_is_described, _keeps_bits, _gives_copies, _changes_nothing, _has_modes, _trains, _continues]
+    behaviour = [
+        _is_described,
+        _keeps_bits,
+        _gives_copies,
+        _changes_nothing,
+        _has_modes,
+        _trains,
+        _computes_in_training,
+        _continues,
+    ]
     checks = [Check(function.__name__.strip("_").replace("_", " "), _bound(function, backend)) for function in behaviour]
     for kind, registry in REGISTRIES.items():
         tasks = [Task(kind, name, backend.name) for name in registry]
@@ -72,7 +83,7 @@ def _operation(backend: Backend, task: Task) -> Callable[[], None]:
         if record["gap"]:
             raise NotOffered(record["gap"])
         cells = map(Cell.from_dict, record["cells"])
-        wrong = [cell for cell in cells if cell.verdict not in RIGHT and not explanations(cell.place, cell.causes)]
+        wrong = [cell for cell in cells if cell.verdict not in RIGHT and not explanations(cell.place, cell.causes, cell.errors)]
         assert not wrong, "; ".join(
             f"{cell.place} {cell.case} is {cell.verdict}: {cell.reason} {dict(cell.errors)}" for cell in wrong
         )
@@ -178,6 +189,57 @@ def _trains(backend: Backend) -> None:
         )
         apart = float(np.abs(twin.parameters() - other.parameters()).max())
         assert apart <= allowed, "train_step() should be loss_and_gradients() and apply_gradients()."
+
+
+def _computes_in_training(backend: Backend) -> None:
+    """Masks, batch statistics, penalties and sample weights, in the loss, its gradients and a step of training."""
+    kinds: dict[str, tuple[Layer, ...]] = {
+        "dropout": (Dense(5, 6), Dropout(0.5), Dense(6, 3)),
+        "batch normalization": (Dense(5, 6), BatchNormalization(6), Dense(6, 3)),
+        "a penalty": (Dense(5, 6, kernel_regularizer=Regularizer(l1=0.01, l2=0.02)), Dense(6, 3)),
+        "sample weights": (Dense(5, 3),),
+    }
+    missing = []
+    for kind, layers in kinds.items():
+        try:
+            found = _in_training(backend, Model(5, layers, softmax_cross_entropy()), weighted=kind == "sample weights")
+        except NotOffered as reason:
+            missing.append(str(reason))
+            continue
+        for quantity, ladder in found.items():
+            said = f"{quantity} of a network with {kind} is {ladder.verdict} in training: {ladder.reason} {dict(ladder.errors)}"
+            assert ladder.verdict in RIGHT, said
+    if len(missing) == len(kinds):
+        raise NotOffered(missing[0])
+
+
+def _in_training(backend: Backend, model: Model, *, weighted: bool) -> dict[str, Ladder]:
+    """Loss, gradients and the parameters after a step of gradient descent, against scratch in float128."""
+    convention = backend.convention or "paper"
+    own, optimizer = model.in_convention(convention), SGD(0.5, convention=convention)
+    rng = np.random.default_rng(4)
+    parameters = model.initialize(rng)
+    x, y = _batch("float32")
+    masks = model.draw_masks(rng, len(x))
+    weights = np.array([0.5, 1, 2, 0, 1.5, 1], np.float32) if weighted else None
+    found: dict[str, dict[str, Array]] = {"the loss": {}, "the gradient": {}, "a step": {}}
+    for dtype in (*DTYPES, "float128"):
+        twin: Twin = (
+            NumpyTwin(own, parameters, optimizer, dtype)
+            if dtype == "float128"
+            else backend.mirror(own, parameters, optimizer, dtype)
+        )
+        if masks:
+            twin.set_masks(masks)
+        loss, pullback = twin.loss_and_gradients(as_dtype(x, dtype), y, None if weights is None else as_dtype(weights, dtype))
+        twin.train_step(as_dtype(x, dtype), y)
+        found["the loss"][dtype] = as_dtype(np.reshape(loss, 1), dtype)
+        found["the gradient"][dtype] = pullback.gradients
+        found["a step"][dtype] = twin.parameters()
+    return {
+        quantity: judge_results({dtype: values[dtype] for dtype in DTYPES}, values["float128"])
+        for quantity, values in found.items()
+    }
 
 
 def _continues(backend: Backend) -> None:

@@ -1,6 +1,6 @@
 """Losses in the matrix: value and derivative, for every reduction, setting and kind of targets, weighted and not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -8,8 +8,8 @@ import numpy as np
 from backends import Backend, NotOffered
 from backends.numpy_backend import NumpyTwin, as_dtype
 from comparisons.gradients import partial_difference
-from comparisons.ladder import Ladder, judge, relative_error
-from comparisons.verification.cells import Cell, Effort, Task, cell
+from comparisons.ladder import Ladder
+from comparisons.verification.cells import Cell, Effort, Task, cell, judge_results
 from comparisons.verification.networks import DTYPES
 from scratch.arrays import Array, Convention, Scalar
 from scratch.losses import Case, Loss, cases
@@ -27,7 +27,7 @@ def loss_cells(task: Task, backend: Backend, effort: Effort) -> Iterator[Cell]:
     listed = cases(task.name)
     reasons = []
     offered = 0
-    for case in listed if effort.variants else listed[:2]:
+    for case in listed if effort.variants else _few(listed):
         try:
             yield from _cells(task, backend, case)
             offered += 1
@@ -35,6 +35,11 @@ def loss_cells(task: Task, backend: Backend, effort: Effort) -> Iterator[Cell]:
             reasons.append(str(reason))
     if not offered:
         raise NotOffered(reasons[0])
+
+
+def _few(listed: Sequence[Case]) -> list[Case]:
+    """Two plain cases and the first weighted one."""
+    return [*listed[:2], *[case for case in listed[2:] if case.weighted][:1]]
 
 
 def _cells(task: Task, backend: Backend, case: Case) -> Iterator[Cell]:
@@ -51,15 +56,13 @@ def _cells(task: Task, backend: Backend, case: Case) -> Iterator[Cell]:
     for convention, loss in formulas.items():
         truth = NumpyTwin(Model(z.shape[1], (), loss), NOTHING, SGD(), "float128")
         true, pullback = truth.loss_and_gradients(*_inputs("float128", z, y, weights))
-        values = judge(
-            {dtype: relative_error(of, as_dtype(np.reshape(true, 1), "float128")) for dtype, (of, _) in found.items()}
-        )
+        values = judge_results({dtype: of for dtype, (of, _) in found.items()}, as_dtype(np.reshape(true, 1), "float128"))
         yield cell(task, convention, "value", values, case.label)
         if backend.convention is None and not loss.detached:
             scratch = {**found, "float128": (as_dtype(np.reshape(true, 1), "float128"), pullback.input_gradient)}
             ladder = _against_differences(truth, scratch, z, y, weights)
         else:
-            ladder = judge({dtype: relative_error(of, pullback.input_gradient) for dtype, (_, of) in found.items()})
+            ladder = judge_results({dtype: of for dtype, (_, of) in found.items()}, pullback.input_gradient)
         yield cell(task, convention, "derivative", ladder, case.label)
 
 
@@ -80,5 +83,5 @@ def _against_differences(truth: NumpyTwin, found: Results, z: Array, y: Array, w
     for index in np.ndindex(start.shape):
         true[index], error = partial_difference(value, start, index)
         uncertain = max(uncertain, error)
-    errors = {dtype: relative_error(dz, true) for dtype, (_, dz) in found.items()}
-    return judge(errors, reference_error=uncertain / (float(np.abs(true).max()) or 1.0))
+    derivatives = {dtype: dz for dtype, (_, dz) in found.items()}
+    return judge_results(derivatives, true, uncertain / (float(np.abs(true).max()) or 1.0))

@@ -1,5 +1,6 @@
 """Running the matrix: which tasks there are, one after the other, each saved when it is done and not run twice."""
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -7,12 +8,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backends import Backend, BackendUnavailable, NotOffered, load_backend
+from backends import Backend, BackendUnavailable, NotOffered, backend_names, load_backend
 from comparisons.ledger import Difference, explanations
 from comparisons.verification.cells import KINDS, RIGHT, Cell, Effort, Task
 from comparisons.verification.initializers import initializer_cells
@@ -66,11 +70,13 @@ class Matrix:
     """Backends that could not be loaded."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Of every task that was run, not taken from an earlier run."""
+    unsaved: str = ""
+    """Why results could not be kept in the folder; empty where they are."""
     interrupted: bool = False
 
     def explained(self, cell: Cell) -> list[Difference]:
         """The ledger's entries for a cell that is not right."""
-        return [] if cell.verdict in RIGHT else explanations(cell.place, cell.causes)
+        return [] if cell.verdict in RIGHT else explanations(cell.place, cell.causes, cell.errors)
 
     @property
     def open(self) -> list[Cell]:
@@ -117,6 +123,11 @@ def verify(
     loaded: dict[str, Backend] = {}
     skipped: dict[str, str] = {}
     tasks = plan(names, list(dict.fromkeys(backends)))
+    for name in backends:
+        if name not in backend_names():
+            close = difflib.get_close_matches(name, backend_names(), n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else "."
+            raise VerifyError(f'there is no backend "{name}"{hint} Choose from {", ".join(backend_names())}.')
     for name in dict.fromkeys(backends):
         try:
             loaded[name] = load_backend(name)
@@ -126,17 +137,18 @@ def verify(
         raise VerifyError(f"no backend is left: {' '.join(skipped.values()) or 'none was named.'}")
     versions = {key: value for backend in loaded.values() for key, value in backend.versions().items()}
     result = Matrix(versions, {name: backend.title for name, backend in loaded.items()}, skipped=skipped)
-    store = Store(folder, {"versions": versions, "effort": vars(effort), "sources": sources()})
+    store = Store(folder)
+    under = {name: circumstances(backend, effort) for name, backend in loaded.items()}
     tasks = [task for task in tasks if task.backend in loaded]
     try:
         for done, task in enumerate(tasks):
             tell(task, done, len(tasks))
-            record = store.known.get(str(task))
+            record = store.find(task, under[task.backend])
             if record is None:
                 start = time.perf_counter()
                 record = run(task, loaded[task.backend], effort)
                 result.seconds[str(task)] = time.perf_counter() - start
-                store.save(task, record)
+                result.unsaved = result.unsaved or store.save(task, under[task.backend], record)
             if record["gap"]:
                 result.gaps[str(task)] = record["gap"]
             result.cells += [Cell.from_dict(data) for data in record["cells"]]
@@ -162,6 +174,7 @@ def run(task: Task, backend: Backend, effort: Effort) -> dict[str, Any]:
     return {"gap": reason, "cells": [cell.to_dict() for cell in cells]}
 
 
+@cache
 def sources() -> str:
     """A digest of backproof's own files: what was computed by other code is not taken over."""
     digest = hashlib.sha256()
@@ -172,31 +185,55 @@ def sources() -> str:
 
 
 class Store:
-    """What is done, a line of JSON per task after a line that says under which circumstances."""
+    """What is done, a line of JSON per task with a digest of the circumstances; lines of other circumstances are left alone."""
 
-    def __init__(self, folder: Path | None, circumstances: dict[str, Any]) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.path = None if folder is None else folder / "cells.jsonl"
-        self.known: dict[str, dict[str, Any]] = {}
+        self._known: dict[tuple[str, str], dict[str, Any]] = {}
         if self.path is None:
             return
-        header = json.dumps(circumstances, sort_keys=True)
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-            if lines[:1] == [header]:
-                for line in lines[1:]:
-                    try:
-                        record = json.loads(line)
-                    except ValueError:  # the line that a kill cut short
-                        continue
-                    self.known[record["task"]] = record
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            kept = [json.dumps(record) for record in self.known.values()]
-            self.path.write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
+            with self.path.open("ab"):
+                pass
+            lines = self.path.read_bytes().decode("utf-8", errors="replace").splitlines()
         except OSError as error:
             raise VerifyError(f"{self.path} cannot be written: {error.strerror}. Choose another folder with --out.") from error
+        for line in lines:
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # the line that a kill cut short
+                record = json.loads(line)
+                self._known[record["task"], record["under"]] = record
 
-    def save(self, task: Task, record: dict[str, Any]) -> None:
-        """Append what one task gave."""
-        if self.path is not None:
+    def find(self, task: Task, under: str) -> dict[str, Any] | None:
+        """What that task gave under these circumstances."""
+        return self._known.get((str(task), under))
+
+    def save(self, task: Task, under: str, record: dict[str, Any]) -> str:
+        """Append what one task gave; returns why that failed, if it did."""
+        if self.path is None:
+            return ""
+        try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"task": str(task), **record}) + "\n")
+                # A line that a kill cut short must not swallow this one.
+                file.write("\n" + json.dumps({"task": str(task), "under": under, **record}) + "\n")
+        except OSError as error:
+            return f"{self.path} cannot be written any more: {error.strerror}. The results are complete, but not kept."
+        return ""
+
+
+def circumstances(backend: Backend, effort: Effort) -> str:
+    """A digest of everything that decides a backend's cells: versions, the effort, our own files and the backend's."""
+    package = type(backend).__module__.split(".")[0]
+    spec = find_spec(package)
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    own = (
+        sorted(path for folder in folders for path in Path(folder).rglob("*.py")) or [Path(spec.origin)]
+        if spec and spec.origin
+        else []
+    )
+    digest = hashlib.sha256(sources().encode())
+    for path in own:
+        digest.update(path.read_bytes())
+    reference = {name: version(name) for name in ("numpy", "numpy-quaddtype")}
+    digest.update(json.dumps([backend.versions(), reference, vars(effort)], sort_keys=True).encode())
+    return digest.hexdigest()[:16]

@@ -15,8 +15,8 @@ from backends import Backend, float128
 from backends.interface import Pullback, Twin
 from backends.numpy_backend import NumpyTwin, as_dtype
 from comparisons.gradients import STEP
-from comparisons.ladder import Ladder, judge, relative_error
-from comparisons.verification.cells import Cell, Effort, Task, cell
+from comparisons.ladder import Ladder
+from comparisons.verification.cells import Cell, Effort, Task, cell, judge_results, same_bits
 from scratch.activations import ACTIVATIONS, Activation
 from scratch.arrays import Array, Convention
 from scratch.layers import LAYERS, VARIANTS, Embedding, Layer
@@ -40,6 +40,8 @@ class Point:
     batches: tuple[Array, ...]
     cotangent: Array
     masks: Mapping[str, Array]
+    state: Array
+    """The layers' state at the start, which is not the first one: a mean of zero would hide whether it is used."""
     compare: Array
     """(batch, inputs): where the input's derivative is compared; not on kinks."""
 
@@ -57,18 +59,21 @@ class Point:
         if isinstance(layer, Activation):
             for kink in layer.kinks:
                 compare &= batches[0] != np.float32(kink)
-        return cls(model, parameters, batches, cotangent, model.draw_masks(rng, rows), compare)
+        start = model.initial_state()
+        state = start * (1 + np.abs(rng.normal(0, 0.25, start.shape))) + np.abs(rng.normal(0, 0.25, start.shape))
+        state = state.astype(np.float32).astype(np.float64)
+        return cls(model, parameters, batches, cotangent, model.draw_masks(rng, rows), state, compare)
 
     def pull_back(self, twin: Twin, dtype: str, *, training: bool) -> Pullback:
-        """Output and gradients at the first batch, from the first state."""
-        twin.set_state(as_dtype(self.model.initial_state(), dtype))
+        """Output and gradients at the first batch."""
+        twin.set_state(as_dtype(self.state, dtype))
         if self.masks:
             twin.set_masks(self.masks)
         return twin.vjp(as_dtype(self.batches[0], dtype), as_dtype(self.cotangent, dtype), training=training)
 
     def state_after(self, twin: Twin, dtype: str) -> Array:
         """The layer's state after all batches in training."""
-        twin.set_state(as_dtype(self.model.initial_state(), dtype))
+        twin.set_state(as_dtype(self.state, dtype))
         if self.masks:
             twin.set_masks(self.masks)
         for batch in self.batches:
@@ -88,7 +93,7 @@ class Point:
 
         def at(parameters: Array, inputs: Array) -> Any:
             truth.set_parameters(parameters)
-            truth.set_state(as_dtype(self.model.initial_state(), "float128"))
+            truth.set_state(as_dtype(self.state, "float128"))
             if self.masks:
                 truth.set_masks(self.masks)
             output = truth.vjp(inputs, cotangent, training=training).output
@@ -178,35 +183,30 @@ def _cells(task: Task, backend: Backend, convention: Convention, point: Point, e
             dx, dp, uncertain = point.differences(training=training)
             found["float128"] = true
         outputs = {dtype: found[dtype].output for dtype in DTYPES}
-        yield cell(task, convention, f"value{suffix}", _against(outputs, true.output), case)
+        yield cell(task, convention, f"value{suffix}", judge_results(outputs, true.output), case)
         if point.compare.any() and true.input_gradient.any():
             derivatives = {dtype: pullback.input_gradient[point.compare] for dtype, pullback in found.items()}
-            ladder = _against(derivatives, dx[point.compare], uncertain)
+            ladder = judge_results(derivatives, dx[point.compare], uncertain)
             yield cell(task, convention, f"input derivative{suffix}", ladder, case)
         if point.model.size:
             gradients = {dtype: pullback.gradients for dtype, pullback in found.items()}
-            yield cell(task, convention, f"parameter derivative{suffix}", _against(gradients, dp, uncertain), case)
+            yield cell(task, convention, f"parameter derivative{suffix}", judge_results(gradients, dp, uncertain), case)
     if point.model.state_size:
         true_state = point.state_after(point.truth, "float128")
-        errors = {dtype: relative_error(point.state_after(twin, dtype), true_state) for dtype, twin in twins.items()}
-        yield cell(task, convention, "running state", judge(errors), case)
+        states = {dtype: point.state_after(twin, dtype) for dtype, twin in twins.items()}
+        yield cell(task, convention, "running state", judge_results(states, true_state), case)
     if point.model.size or point.model.state_size:
         yield cell(task, convention, "restored", _restored(backend, mine, point, twins), case)
 
 
-def _against(found: Mapping[str, Array], reference: Array, uncertain: float = 0.0) -> Ladder:
-    errors = {dtype: relative_error(values, reference) for dtype, values in found.items()}
-    return judge(errors, reference_error=uncertain)
-
-
 def _restored(backend: Backend, model: Model, point: Point, twins: Mapping[str, Twin]) -> Ladder:
     """Parameters and state out of one twin and into a fresh one: the same bits come out of it."""
-    errors = {}
+    same = {}
     for dtype, twin in twins.items():
         point.state_after(twin, dtype)
         fresh = backend.mirror(model, np.zeros(model.size), SGD(), dtype)
         fresh.set_parameters(twin.parameters())
         fresh.set_state(twin.state())
         x = as_dtype(point.batches[0], dtype)
-        errors[dtype] = 0.0 if np.array_equal(fresh.predict(x), twin.predict(x)) else 1.0
-    return judge(errors)
+        same[dtype] = np.array_equal(fresh.predict(x), twin.predict(x)) and np.array_equal(fresh.state(), twin.state())
+    return same_bits(same)

@@ -115,7 +115,8 @@ def _sparsemax_of_sums_derivative(z: Array, a: Array, da: Array, dz: Array, work
         np.less(z, z[:, j : j + 1], out=work.like)
         np.less_equal(z[:, j:], z[:, j : j + 1], out=work.like[:, j:])
         np.multiply(work.like, support, out=work.like)
-        np.dot(work.like, work.unit_ones, out=dz[:, j])
+        np.dot(work.like, work.unit_ones, out=work.row[:, 0])  # np.dot writes into no column of several
+        np.copyto(dz[:, j], work.row[:, 0])
     np.divide(dz, size, out=dz)
     np.dot(alive, work.unit_ones, out=work.row[:, 0])
     np.multiply(dz, work.row, out=dz)
