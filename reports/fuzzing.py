@@ -40,7 +40,7 @@ def show_campaign(campaign: Campaign, console: Console, folder: Path | None = No
 def _show_finding(campaign: Campaign, finding: Finding, console: Console, folder: Path | None) -> None:
     entries = campaign.explained(finding)
     sign, style = (EXPLAINED, "dim") if entries else (OPEN, "bold red")
-    where = f"{finding.case}/{finding.backend}/{finding.property}"
+    where = f"{finding.case}/{finding.backend}/{finding.quantity}"
     console.print(Text.assemble((f"{sign} {where}", style), ": ", (finding.symptom, "bold")), soft_wrap=True)
     for label, text in facts(finding):
         console.print(Text.assemble(("  " + label, "dim"), f" {text}"), soft_wrap=True)

@@ -200,5 +200,3 @@ def test_a_row_on_a_kink_does_not_hide_a_mistake_in_the_others(rng):
         twins = {"numpy": {dtype: NumpyTwin(mistaken, parameters, SGD(), dtype) for dtype in DTYPES}}
         rows, _ = compare_gradients(model, probes, truth, twins)
         assert ("wrong" in [row["verdict"] for row in rows]) == wrong
-
-

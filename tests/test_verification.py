@@ -47,9 +47,10 @@ def test_every_pattern_of_the_ledger_can_match():
     """A pattern names a kind, an operation and a backend that there are."""
     for entry in ledger().values():
         for pattern in entry.cells:
-            kind, name, backend, *_ = pattern.split("/")
-            assert kind in KINDS, pattern
-            assert plan([f"{kind}/{name}"], ["numpy"]), pattern
+            kind, name, backend, convention, *_ = pattern.split("/")
+            if convention != "fuzz":
+                assert kind in KINDS, pattern
+                assert plan([f"{kind}/{name}"], ["numpy"]), pattern
             assert backend in ("torch", "keras", "jax", "*"), pattern
 
 
@@ -268,7 +269,7 @@ def test_a_ledgers_entry_explains_only_what_is_as_small_as_it_says():
     for entry in ledger().values():
         for pattern in entry.cells:
             _, _, backend, convention, *_ = pattern.split("/")
-            assert entry.largest is not None or convention not in (own.get(backend), "*"), pattern
+            assert convention == "fuzz" or entry.largest is not None or convention not in (own.get(backend), "*"), pattern
 
 
 def test_a_folder_that_cannot_be_written_any_more_loses_no_result(tmp_path):

@@ -151,9 +151,9 @@ def _round(campaign: Campaign, kind: str, name: str, backend: Backend) -> None:
     def attempt(case: Case) -> None:
         nonlocal tried
         with contextlib.suppress(NotOffered):  # some settings are missing, or the whole operation
-            found = examine(case, backend)
+            known = {*campaign.findings, *new}
+            new.update({one.signature: one for one in examine(case, backend, known) if one.signature not in known})
             tried += 1
-            new.update({one.signature: one for one in found if one.signature not in {**campaign.findings, **new}})
 
     if f"{kind}/{name}" not in backend.gaps:
         attempt()

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from comparisons.fuzzing.cases import Case, plain_list
@@ -14,9 +13,9 @@ class Finding:
 
     case: Case
     backend: str
-    property: str
+    quantity: str
     symptom: str
-    """A short phrase; findings with the same operation, backend, property and symptom are one."""
+    """A short phrase; findings with the same operation, backend, quantity and symptom are one."""
     index: tuple[int, ...]
     """Of the worst element."""
     expected: float
@@ -26,16 +25,16 @@ class Finding:
     message: str = ""
     """Of an exception."""
 
-    @cached_property
+    @property
     def signature(self) -> str:
-        """What makes it distinct, in the form of a cell of the matrix: kind/name/backend/fuzz/property: symptom."""
-        return f"{self.case}/{self.backend}/fuzz/{self.property}: {self.symptom}"
+        """What makes it distinct, in the form of a cell of the matrix: kind/name/backend/fuzz/quantity: symptom."""
+        return f"{self.case}/{self.backend}/fuzz/{self.quantity}: {self.symptom}"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, infinities and NaN as text."""
         found = {dtype: plain_list(value) for dtype, value in self.found.items()}
         numbers = {"index": list(self.index), "expected": plain_list(self.expected), "found": found}
-        texts = {name: getattr(self, name) for name in ("backend", "property", "symptom", "message")}
+        texts = {name: getattr(self, name) for name in ("backend", "quantity", "symptom", "message")}
         return {"case": self.case.to_dict(), **texts, **numbers}
 
     @classmethod

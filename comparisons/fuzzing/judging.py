@@ -1,6 +1,6 @@
 """What is wrong with a case on a backend: every result beside the truth, and a short phrase for what differs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,8 @@ Deviation = tuple[str, Array, Array]
 """A symptom, the error of every element that has it, and what is right."""
 
 
-def examine(case: Case, backend: Backend) -> list[Finding]:
-    """Everything that is wrong with a case on a backend. Raises NotOffered."""
+def examine(case: Case, backend: Backend, known: Collection[str] = ()) -> list[Finding]:
+    """Everything that is wrong with a case on a backend; findings with a known signature may be left out. Raises NotOffered."""
     with np.errstate(all="ignore"):
         try:
             found = {dtype: results(case, backend, dtype, convention_of(backend)) for dtype in DTYPES}
@@ -33,12 +33,15 @@ def examine(case: Case, backend: Backend) -> list[Finding]:
         if case.kind == "network":
             return list(_in_network(case, backend, found))
         at = Point(case, convention_of(backend))
-        ask = _deviations if case.finite else _deviations_without_truth
-        return [
-            _finding(case, backend, name, symptom, worst, {dtype: found[dtype][name] for dtype in DTYPES}, expected)
-            for name in at.truth
-            for symptom, worst, expected in ask(at, name, {dtype: found[dtype][name] for dtype in DTYPES})
-        ]
+        told = []
+        for name in at.truth:
+            of_name = {dtype: found[dtype][name] for dtype in DTYPES}
+            familiar = {
+                signature.rpartition(": ")[2] for signature in known if signature.startswith(_place(case, backend, name))
+            }
+            deviations = _deviations(at, name, of_name, familiar) if case.finite else _without_truth(at, name, of_name)
+            told += [_finding(case, backend, name, deviation, of_name) for deviation in deviations]
+        return told
 
 
 def convention_of(backend: Backend) -> str:
@@ -46,30 +49,38 @@ def convention_of(backend: Backend) -> str:
     return backend.convention or "paper"
 
 
-def _finding(
-    case: Case, backend: Backend, name: str, symptom: str, errors: Array, found: Mapping[str, Array], expected: Array
-) -> Finding:
+def _place(case: Case, backend: Backend, name: str) -> str:
+    return Finding(case, backend.name, name, "", (), 0.0, {}).signature
+
+
+def _finding(case: Case, backend: Backend, name: str, deviation: Deviation, found: Mapping[str, Array]) -> Finding:
     """At the element with the largest error."""
+    symptom, errors, expected = deviation
     index = tuple(int(i) for i in np.unravel_index(np.argmax(errors), errors.shape))
     at_index = {dtype: float(values[index]) for dtype, values in found.items()}
     return Finding(case, backend.name, name, symptom, index, float(expected[index]), at_index)
 
 
-def _deviations(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[Deviation]:
-    """What is wrong with one property: the symptom, the error of every element that has it, and the truth."""
-    true = at.truth[name]
-    bad, excess = {}, {}
-    for dtype, values in found.items():
-        errors = at.errors(name, values)
-        # Most results are good to their last places, and then nobody need ask how good they had to be.
-        suspicious = np.isfinite(true) & (errors > at.least(name, dtype))
-        if suspicious.any():
-            suspicious &= errors > at.allowed(name, dtype)
-        bad[dtype], excess[dtype] = suspicious, np.where(suspicious, np.minimum(errors, np.finfo(np.float64).max), 0)
+def _deviations(at: Point, name: str, found: Mapping[str, Array], familiar: Collection[str]) -> list[Deviation]:
+    """What is wrong with one quantity; nothing where it could only be what is familiar."""
+    errors = {dtype: at.errors(name, values) for dtype, values in found.items()}
+    # Most results are good to their last places, and then nobody need ask how good they had to be.
+    bad = {dtype: np.isfinite(at.truth[name]) & (errors[dtype] > at.least(name, dtype)) for dtype in found}
+    if all(symptom in familiar for symptom, *_ in _symptoms(at, name, found, errors, bad)):
+        return []
+    bad = {dtype: part & (errors[dtype] > at.allowed(name, dtype)) if part.any() else part for dtype, part in bad.items()}
+    return list(_symptoms(at, name, found, errors, bad))
+
+
+def _symptoms(
+    at: Point, name: str, found: Mapping[str, Array], errors: Mapping[str, Array], bad: Mapping[str, Array]
+) -> Iterator[Deviation]:
+    """What the bad elements have in common."""
     anywhere = bad["float32"] | bad["float64"]
     if not anywhere.any():
         return
-    worst = np.maximum(excess["float32"], excess["float64"])
+    excess = {dtype: np.where(bad[dtype], np.minimum(errors[dtype], np.finfo(np.float64).max), 0) for dtype in found}
+    worst, true = np.maximum(excess["float32"], excess["float64"]), at.truth[name]
     for word, ask in (("NaN", np.isnan), ("infinite", np.isinf)):
         lost = np.logical_or.reduce([ask(values) & bad[dtype] for dtype, values in found.items()])
         if lost.any():
@@ -93,7 +104,7 @@ def _kind_of_error(at: Point, errors: Mapping[str, Array], true: Array) -> str:
     return "wrong" if ladder.verdict == "wrong" else "loses digits"
 
 
-def _deviations_without_truth(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[Deviation]:
+def _without_truth(at: Point, name: str, found: Mapping[str, Array]) -> Iterator[Deviation]:
     """The same for what depends on an input that is infinite or NaN."""
     hidden = any(np.isnan(array).any() for array in at.case.arrays.values())
     if hidden and name != "value":
@@ -149,4 +160,4 @@ def _in_network(case: Case, backend: Any, found: Mapping[str, Mapping[str, Array
             errors = {dtype: of_path * at.errors("gradients", found[dtype]["gradients"]) for dtype in DTYPES}
             symptom = "not finite where the truth is" if lost else _kind_of_error(at, errors, true)
             values = {dtype: found[dtype]["gradients"] for dtype in DTYPES}
-            yield _finding(case, backend, "gradients", symptom, np.maximum(*errors.values()), values, true)
+            yield _finding(case, backend, "gradients", (symptom, np.maximum(*errors.values()), true), values)

@@ -20,7 +20,7 @@ CONVENTIONS = {"torch": "torch", "keras": "keras", "jax": "optax"}
 
 
 def reproducer(finding: Finding) -> str:
-    """The program. It defines `compute(dtype)`, which returns arrays by property, and prints the worst element of one."""
+    """The program. It defines `compute(dtype)`, which returns arrays by quantity, and prints the worst element of one."""
     case, backend = finding.case, finding.backend
     if backend not in PACKAGES:
         return _through_backproof(finding)
@@ -41,13 +41,13 @@ def _docstring(finding: Finding) -> str:
 
 
 def _conclusion(finding: Finding) -> str:
-    if finding.property == "run":
+    if finding.quantity == "run":
         return f'for dtype in ("float32", "float64"):\n    print(dtype, compute(dtype))  # {finding.symptom}'
     index = ", ".join(str(i) for i in finding.index)
-    element = f"compute(dtype)[{finding.property!r}][{index}]"
+    element = f"compute(dtype)[{finding.quantity!r}][{index}]"
     return (
         'for dtype in ("float32", "float64"):\n'
-        f'    print(dtype, "{finding.property}[{index}] is", {element}, "and should be", {_written(finding.expected)})'
+        f'    print(dtype, "{finding.quantity}[{index}] is", {element}, "and should be", {_written(finding.expected)})'
     )
 
 

@@ -1,4 +1,4 @@
-"""A case on a backend at one precision: what comes out, by property."""
+"""A case on a backend at one precision: what comes out, by quantity."""
 
 from functools import lru_cache
 from typing import Any
@@ -24,7 +24,7 @@ KEPT = 1024
 
 
 def results(case: Case, backend: Any, dtype: str, convention: str) -> dict[str, Array]:
-    """What a `Backend` makes of a case, by property. Scratch follows the convention, a framework has its own."""
+    """What a `Backend` makes of a case, by quantity. Scratch follows the convention, a framework has its own."""
     x = {name: array if array.dtype.kind in "iu" else as_dtype(array, dtype) for name, array in case.arrays.items()}
     if case.kind == "activation":
         pullback = _activation_twin(backend, case.name, dtype, convention).vjp(x["z"], x["cotangent"])

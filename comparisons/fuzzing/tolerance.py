@@ -55,14 +55,6 @@ class Point:
         """|values - truth|, infinite where either is not finite."""
         return distance(float128.array(values), self.truth[name])
 
-    def relative_errors(self, name: str, values: Array, size: Array) -> Array:
-        """The errors as those of results of another size; of smaller ones, since errors need not shrink with the result."""
-        there = np.asarray(np.abs(self.truth[name]), np.float64)
-        with np.errstate(all="ignore"):
-            share = np.where(there > size, size / there, 1)
-        found: Array = np.where(share > 0, self.errors(name, values) * share, 0)
-        return found
-
     def least(self, name: str, dtype: str) -> Array:
         """How large an error may be whatever scratch does."""
         u, tiny = UNIT_ROUNDOFF[dtype], float(np.finfo(dtype).tiny)
@@ -77,21 +69,8 @@ class Point:
 
     def allowed(self, name: str, dtype: str) -> Array:
         """How large an error may be; infinite where nothing can be asked."""
+        allowed, lost = self._allowed[dtype]
         tiny, huge = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
-        allowed, lost = {}, {}
-        near = [Point(case, self.convention) for case in neighbours(self.case, dtype, self.kinks)]
-        others = [self, *(Point(case, self.convention) for case in around(self.case, dtype, self.kinks))]
-        rounded = [results(point.case, SCRATCH, dtype, self.convention) for point in others]
-        for each, true in self.truth.items():
-            size = np.asarray(np.abs(true), np.float64)
-            allowed[each] = np.maximum.reduce(
-                [
-                    self.least(each, dtype),
-                    *(SPAN * distance(point.truth[each], true) for point in near),
-                    *(SPAN * p.relative_errors(each, v[each], size) for p, v in zip(others, rounded, strict=True)),
-                ]
-            )
-            lost[each] = (allowed[each] >= SPAN * size) & (size > tiny)
         size = np.asarray(np.abs(self.truth[name]), np.float64)
         # Beside what scratch has lost, a result that vanishes says nothing either: its overflow gives zeros, too.
         beside = any(part.any() for part in lost.values())
@@ -100,12 +79,47 @@ class Point:
         at_the_end = np.maximum(size, scale_of(self.case, size)) > huge / SPAN
         return np.where(lost[name] | (beside & (size <= tiny)) | at_the_end, np.inf, allowed[name])
 
+    @cached_property
+    def _allowed(self) -> dict[str, tuple[dict[str, Array], dict[str, Array]]]:
+        """By precision and quantity: how large an error may be, and where scratch has no digit left."""
+        return {dtype: self._allowed_in(dtype) for dtype in DTYPES}
+
+    def _allowed_in(self, dtype: str) -> tuple[dict[str, Array], dict[str, Array]]:
+        allowed, lost = {}, {}
+        near = self._on_scratch([*neighbours(self.case, dtype, self.kinks)], "float128")
+        others = [self.case, *around(self.case, dtype, self.kinks)]
+        pairs = list(zip(self._on_scratch(others, dtype), self._on_scratch(others, "float128"), strict=True))
+        for name, true in self.truth.items():
+            size = np.asarray(np.abs(true), np.float64)
+            moved = [distance(there[name], true) for there in near]
+            rounded = [_error_at(size, values[name], there[name]) for values, there in pairs]
+            allowed[name] = np.maximum(self.least(name, dtype), SPAN * np.maximum.reduce([*moved, *rounded]))
+            lost[name] = (allowed[name] >= SPAN * size) & (size > float(np.finfo(dtype).tiny))
+        return allowed, lost
+
+    def _on_scratch(self, cases: list[Case], dtype: str) -> list[dict[str, Array]]:
+        """Scratch's results for several cases; activations treat every row alone, so theirs go in together."""
+        if self.case.kind != "activation":
+            return [results(case, SCRATCH, dtype, self.convention) for case in cases]
+        joined = {name: np.concatenate([case.arrays[name] for case in cases]) for name in self.case.arrays}
+        found = results(Case("activation", self.case.name, arrays=joined), SCRATCH, dtype, self.convention)
+        rows = [slice(i * len(self.case.arrays["z"]), (i + 1) * len(self.case.arrays["z"])) for i in range(len(cases))]
+        return [{name: values[part] for name, values in found.items()} for part in rows]
+
     @property
     def kinks(self) -> tuple[float, ...]:
         """Inputs at which an activation's derivative jumps."""
         if self.case.kind != "activation":
             return ()
         return ACTIVATIONS[self.case.name].in_convention(self.convention).kinks
+
+
+def _error_at(size: Array, values: Array, true: Array) -> Array:
+    """The error of other results as one of results of this size; of smaller ones as it is, since errors need not shrink so."""
+    there, error = np.asarray(np.abs(true), np.float64), distance(float128.array(values), true)
+    share = np.where(there > size, size / np.where(there > 0, there, 1), 1)
+    found: Array = np.where(share > 0, error * share, 0)
+    return found
 
 
 def scale_of(case: Case, size: Array) -> Array:
