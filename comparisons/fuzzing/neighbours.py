@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.fuzzing.cases import Case, loss_of
+from comparisons.fuzzing.cases import Case, loss_of, optimizer_of
 from scratch.arrays import Array
 
 WAYS, AROUND = 3, 8
@@ -24,19 +24,23 @@ def neighbours(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterato
     """The same case with its numbers moved by one to four last places of a precision, up or down at random.
 
     A zero stays, and so does an input that sits on a kink exactly: everybody can tell that. The kinks of losses lie where sums
-    vanish, of numbers and of constants near 1, so there all outputs move, by the last place of 1 at least. The last neighbours
-    have no numbers that are subnormal, or become so when they are multiplied by a small constant or, in an optimizer, squared.
+    vanish, of numbers and of constants near 1, so there all outputs move, by the last place of 1 at least. Gradients of which a
+    running mean is kept move by a last place of the largest so far. The last neighbours have no numbers that are subnormal, or
+    become so when they are multiplied by a small constant or, in an optimizer, squared.
     """
     rng, moving, stays = np.random.default_rng(0), _moving(case, dtype), _staying(case, dtype, kinks)
-    sums = bool(case.kind == "loss" and loss_of(case).loss.kinks)
+    sums = has_kinks_in_sums(case)
+    means = case.kind == "optimizer" and "m" in optimizer_of(case, "paper").slots
     for _ in range(WAYS):
         steps = {name: rng.choice([-4, -3, -2, -1, 1, 2, 3, 4], array.shape) for name, array in moving.items()}
         for way in (1, -1):  # both ways, since a tie breaks to either side
             moved = {}
             for name, array in moving.items():
                 vanishes = sums and name == "z"
-                last_place = np.spacing(np.maximum(np.abs(array), 1 if vanishes else 0))
-                beside = array + way * steps[name] * np.where((array == 0) & (not vanishes), 0, last_place)
+                size = np.maximum(np.abs(array), 1 if vanishes else 0)
+                if means and name == "gradients":
+                    size = np.maximum.accumulate(size, axis=0)
+                beside = array + way * steps[name] * np.where((array == 0) & (not vanishes), 0, np.spacing(size))
                 moved[name] = np.where(stays[name] | ~np.isfinite(beside), array, beside).astype(dtype)
             yield replace(case, arrays={**case.arrays, **moved})
     tiny = float(np.finfo(dtype).tiny)
@@ -54,6 +58,11 @@ def around(case: Case, dtype: str, kinks: tuple[float, ...] = ()) -> Iterator[Ca
             beside = array * (1 + REACH * rng.uniform(-1, 1, array.shape))
             moved[name] = np.where(stays[name] | ~np.isfinite(beside), array, beside).astype(dtype)
         yield replace(case, arrays={**case.arrays, **moved})
+
+
+def has_kinks_in_sums(case: Case) -> bool:
+    """Whether the case is a loss whose derivative jumps where two of its numbers are the same, or add up to a margin."""
+    return bool(case.kind == "loss" and loss_of(case).loss.kinks)
 
 
 def _moving(case: Case, dtype: str) -> dict[str, Array]:
