@@ -57,6 +57,7 @@ def test_every_pattern_of_the_ledger_can_match():
 def test_the_plan():
     assert [str(task) for task in plan(["relu"], ["numpy", "torch"])] == ["activation/relu/numpy", "activation/relu/torch"]
     assert len(plan(["activations"], ["numpy"])) == len(ACTIVATIONS)
+    assert len(plan(["losses"], ["numpy"])) == len(LOSSES)
     assert len(plan(["loss/*entropy"], ["torch"])) == 2
     assert len(plan([], ["a", "b"])) == 2 * sum(len(registry) for registry in REGISTRIES.values())
     with pytest.raises(VerifyError, match='nothing is called "rellu"; did you mean'):

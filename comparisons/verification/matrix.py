@@ -102,7 +102,7 @@ def plan(names: Sequence[str], backends: Sequence[str]) -> list[Task]:
 
 def _fits(pattern: str, kind: str, name: str) -> bool:
     pattern = pattern.lower()
-    return any(fnmatchcase(text, pattern) for text in (name, kind, f"{kind}s", f"{kind}/{name}"))
+    return any(fnmatchcase(text, pattern) for text in (name, kind, f"{kind}s", f"{kind}es", f"{kind}/{name}"))
 
 
 def verify(
