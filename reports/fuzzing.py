@@ -24,8 +24,8 @@ def sentence(campaign: Campaign) -> str:
     if not found:
         said = f"{tried}: nothing found"
     else:
-        unexplained = len(campaign.open)
-        said = f"{tried}: {found} finding{'s' if found > 1 else ''}, {found - unexplained} of them in the ledger"
+        explained = found - len(campaign.open)
+        said = f"{tried}: {found} finding{'s' if found > 1 else ''}, {explained} explained by the ledger"
     stopped = " Stopped; what was found is kept." if campaign.interrupted else ""
     return f"{said}.{stopped}"
 

@@ -1,5 +1,6 @@
 """What is wrong with a case on a backend: every result beside the truth, and a short phrase for what differs."""
 
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from comparisons.fuzzing.cases import Case, network_of
 from comparisons.fuzzing.edges import NORMAL
 from comparisons.fuzzing.findings import Finding
 from comparisons.fuzzing.running import SCRATCH, network_twin, results
-from comparisons.fuzzing.tolerance import DTYPES, SPAN, Point
+from comparisons.fuzzing.tolerance import DTYPES, SPAN, Point, scale_of
 from comparisons.gradients import Probe, compare_gradients
 from comparisons.ladder import UNIT_ROUNDOFF, judge
 from scratch.arrays import Array
@@ -22,7 +23,8 @@ Deviation = tuple[str, Array, Array]
 
 def examine(case: Case, backend: Backend, known: Collection[str] = ()) -> list[Finding]:
     """Everything that is wrong with a case on a backend; findings with a known signature may be left out. Raises NotOffered."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice on networks that nobody means to train
         try:
             found = {dtype: results(case, backend, dtype, convention_of(backend)) for dtype in DTYPES}
         except NotOffered:
@@ -98,9 +100,9 @@ def _symptoms(
 
 def _kind_of_error(at: Point, errors: Mapping[str, Array], true: Array) -> str:
     """Lost digits fall with the precision, relative to one or to the largest number in play; other mathematics does not."""
-    largest = [float(np.abs(array).max()) for array in (*at.case.arrays.values(), true) if array.size]
-    scale = max(1.0, *largest)
-    ladder = judge({dtype: float(values.max()) / scale for dtype, values in errors.items()})
+    size = np.asarray(np.abs(true), np.float64)
+    scale = np.maximum(scale_of(at.case, size), np.where(np.isfinite(size), size, 1))
+    ladder = judge({dtype: float((values / scale).max()) for dtype, values in errors.items()})
     return "wrong" if ladder.verdict == "wrong" else "loses digits"
 
 

@@ -25,8 +25,22 @@ def reproducer(finding: Finding) -> str:
     if backend not in PACKAGES:
         return _through_backproof(finding)
     parts = {"activation": _activation, "loss": _loss, "optimizer": _optimizer, "network": _network}[case.kind](case, backend)
-    program = [_docstring(finding), HEADS[backend], *parts, _conclusion(finding)]
-    return _spaced("\n\n".join(part.strip("\n") for part in program)) + "\n"
+    program = [_head(backend, "\n".join(parts)), *parts, _conclusion(finding)]
+    return _spaced("\n\n".join([_docstring(finding), *(part.strip("\n") for part in program)])) + "\n"
+
+
+def _head(backend: str, body: str) -> str:
+    """The imports that the body needs."""
+    lines = []
+    for line in HEADS[backend].strip("\n").splitlines():
+        imported = re.match(r"(?:import|from) .*?(\S+)$", line)
+        if (
+            imported is None
+            or imported[1] == "os"
+            or re.search(rf"\b{re.escape(imported[1])}\b", f"{body} np keras tf torch jax")
+        ):
+            lines.append(line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
 def _spaced(text: str) -> str:
@@ -164,12 +178,10 @@ _LOSS = {"torch": _torch_loss, "keras": _keras_loss, "jax": _jax_loss}
 
 def _filled(kind: str, backend: str, case: Case, value: str) -> str:
     """The template with the loss's value, and without weights where there are none."""
-    template = TEMPLATES[kind, backend].replace("VALUE", value.replace(", )", ")"))
-    indices = case.arrays["y"].ndim == 1 and not (
-        backend == "keras" and not has_row(f"{PACKAGES[backend]}.losses", "OF_INDICES", case.name)
-    )
-    whole = {"torch": "torch.int64", "keras": '"int64"', "jax": "int"}[backend]
-    template = template.replace("TARGETS", whole if indices else {"torch": "z.dtype"}.get(backend, "dtype"))
+    one_hot = backend == "keras" and not has_row(f"{PACKAGES[backend]}.losses", "OF_INDICES", case.name)
+    whole, real = {"torch": ("torch.int64", "z.dtype"), "keras": ('"int64"', "dtype"), "jax": ("int", "dtype")}[backend]
+    targets = whole if case.arrays["y"].ndim == 1 and not one_hot else real
+    template = TEMPLATES[kind, backend].replace("VALUE", value.replace(", )", ")")).replace("TARGETS", targets)
     return "\n".join(line for line in template.splitlines() if "WEIGHTS" not in line or "weights" in case.arrays)
 
 

@@ -125,15 +125,16 @@ def _error_at(size: Array, values: Array, true: Array) -> Array:
 
 
 def scale_of(case: Case, size: Array) -> Array:
-    """The largest number in play, row by row for an activation: the input times the cotangent, or 1."""
+    """The largest number in play, 1 at least: the input times the cotangent or the weight; row by row for an activation."""
     if case.kind == "optimizer":
         return np.ones_like(size)
-    largest = {name: np.abs(array).astype(np.float64) for name, array in case.arrays.items() if array.dtype.kind == "f"}
+    largest = {name: np.maximum(np.abs(array), 1).astype(np.float64) for name, array in case.arrays.items()}
     if case.kind == "activation":
-        rows = [np.maximum(array.max(axis=1, keepdims=True), 1) for array in largest.values()]
+        rows = [array.max(axis=1, keepdims=True) for array in largest.values()]
         return np.broadcast_to(rows[0] * rows[1], size.shape)
-    weight = max(1.0, float(largest["weights"].max())) if "weights" in largest else 1.0
-    return np.full_like(size, weight * max(1.0, *(float(largest[name].max()) for name in ("z", "y") if name in largest)))
+    inputs = max(largest[name].max() for name in ("x", "z", "y") if name in largest)
+    factors = [largest[name].max() for name in ("cotangent", "weights") if name in largest]
+    return np.full_like(size, inputs * np.prod(factors))
 
 
 def distance(first: Array, second: Array) -> Array:

@@ -72,9 +72,9 @@ class OptimizerState:
         """Take over what `saved` gave, and the step count that belongs to it."""
         for name, vector in self.slots.items():
             vector[...] = saved[name]
-        real = scalar_type(self.parameters.dtype)
+        wide = self.parameters.dtype.itemsize > 8
         for name in self.numbers:
-            self.numbers[name] = real(saved[name][0])
+            self.numbers[name] = saved[name][0] if wide else float(saved[name][0])
         self.step = step
 
 
