@@ -45,6 +45,7 @@ EXCEPTIONS: dict[str, tuple[str, str]] = {
 SLOW = {
     "char-rnn-tanh-prime",
     "conv1d-last-step",
+    "conv2d-kernel-transposed",
     "conv2d-overwrites",
     "crf-path-not-subtracted",
     "lstm-sequence-cell-not-carried",

@@ -92,6 +92,8 @@ def test_random_networks_in_scratch_are_not_called_wrong(case):
 
 # Keras advises against a softmax over one class, which is right in what it computes.
 @pytest.mark.filterwarnings("ignore:In loss categorical_.*crossentropy:SyntaxWarning")
+# And against a softmax over one unit, right as well.
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis:UserWarning")
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_random_networks_on_frameworks_are_not_called_wrong(name, backends):
     # Every example builds two networks; Keras takes a tenth of a second for one.
