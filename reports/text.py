@@ -41,7 +41,7 @@ def microseconds(value: Any) -> str:
 
 def verdict_sentence(result: Comparison) -> str:
     """The whole result in one or two sentences."""
-    who = _listed(list(result.backends.values()))
+    who = listed(list(result.backends.values()))
     rows = {name: result.table(name) for name in ("truth", "gradients", "optimizers", "training")}
     verdicts = [(name, row) for name, table in rows.items() for row in table]
     counts = f"{len(rows['gradients'])} gradients, {len(rows['optimizers'])} optimizer runs and {len(rows['training'])} training runs"
@@ -91,5 +91,6 @@ def _name(result: Comparison, table: str, row: dict[str, Any]) -> str:
     return f"{backend}, training"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Names with commas and an "and"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

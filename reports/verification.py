@@ -14,7 +14,7 @@ from comparisons.ladder import worst
 from comparisons.verification.cells import KINDS, RIGHT, Cell, Task
 from comparisons.verification.matrix import Matrix
 from reports.terminal import STYLES
-from reports.text import SYMBOLS, number
+from reports.text import SYMBOLS, listed, number
 
 PLURALS = {kind: f"{kind}s" for kind in KINDS} | {"loss": "losses"}
 EXPLAINED = "≠"
@@ -28,7 +28,7 @@ def sentence(matrix: Matrix) -> str:
     right = sum(counts[verdict] for verdict in RIGHT)
     explained = [cell for cell in cells if cell.verdict not in RIGHT and matrix.explained(cell)]
     names = {(cell.kind, cell.name) for cell in cells}
-    said = f"{len(cells)} cells of {len(names)} operations on {_listed(list(matrix.backends.values()))}: {right} are rounding or exact"
+    said = f"{len(cells)} cells of {len(names)} operations on {listed(list(matrix.backends.values()))}: {right} are rounding or exact"
     if explained:
         entries = {entry.name for cell in explained for entry in matrix.explained(cell)}
         said += f", {len(explained)} differ as the ledger says ({len(entries)} entries)"
@@ -114,10 +114,6 @@ def to_json(matrix: Matrix) -> dict[str, Any]:
 def _finite(data: dict[str, Any]) -> dict[str, Any]:
     errors = {key: value if abs(value) < float("inf") else str(value) for key, value in data["errors"].items()}
     return {**data, "errors": errors}
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 class MatrixProgress:

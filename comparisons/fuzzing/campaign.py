@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from comparisons.fuzzing.judging import examine
 from comparisons.fuzzing.reproducers import reproducer
 from comparisons.fuzzing.shrinking import simplest
 from comparisons.ledger import Difference, explanations
+from comparisons.verification.cells import fits
 from comparisons.verification.matrix import sources
 
 STATE = "campaign.json"
@@ -111,17 +111,12 @@ def plan(names: Sequence[str], backends: Sequence[str]) -> list[Target]:
     """What to fuzz: everything whose kind, name or kind/name fits one of the names or patterns; all, where there is none."""
     entries = [(kind, name) for kind, (_, listed, _) in STRATEGIES.items() for name in listed]
     for pattern in names:
-        if not any(_fits(pattern, kind, name) for kind, name in entries):
+        if not any(fits(pattern, kind, name) for kind, name in entries):
             close = difflib.get_close_matches(pattern, {*STRATEGIES, *(name for _, name in entries)}, n=3)
             hint = f"did you mean {' or '.join(sorted(close))}?" if close else f"kinds are {', '.join(STRATEGIES)}."
             raise FuzzError(f'nothing to fuzz is called "{pattern}"; {hint}')
-    chosen = [entry for entry in entries if not names or any(_fits(pattern, *entry) for pattern in names)]
+    chosen = [entry for entry in entries if not names or any(fits(pattern, *entry) for pattern in names)]
     return [(kind, name, backend) for kind, name in chosen for backend in backends]
-
-
-def _fits(pattern: str, kind: str, name: str) -> bool:
-    plural = "losses" if kind == "loss" else f"{kind}s"
-    return any(fnmatchcase(text, pattern.lower()) for text in (name, kind, plural, f"{kind}/{name}"))
 
 
 def _targets(skip: int, targets: Sequence[Target]) -> Iterator[Target]:

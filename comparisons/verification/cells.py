@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-from comparisons.ladder import Ladder, Verdict, as_row, judge, relative_error
+from comparisons.ladder import Ladder, Verdict, judge, relative_error
 from scratch.arrays import Array, Convention
 
 KINDS = ("activation", "layer", "loss", "optimizer", "schedule", "initializer")
@@ -105,17 +106,22 @@ def same_bits(same: Mapping[str, bool]) -> Ladder:
     return Ladder(errors, "exact" if all(same.values()) else "wrong", reason="" if all(same.values()) else "other bits")
 
 
+def fits(pattern: str, kind: str, name: str) -> bool:
+    """Whether an operation is meant by a name, a kind, its plural, kind/name or a pattern of these."""
+    plural = "losses" if kind == "loss" else f"{kind}s"
+    return any(fnmatchcase(text, pattern.lower()) for text in (name, kind, plural, f"{kind}/{name}"))
+
+
 def cell(task: Task, convention: Convention, name: str, ladder: Ladder, case: str = "", causes: tuple[str, ...] = ()) -> Cell:
     """The cell of a ladder."""
-    row = as_row(ladder)
     return Cell(
         *(task.kind, task.name, task.backend),
         convention,
         name,
         ladder.verdict,
         case,
-        row["slope"],
+        ladder.slope,
         dict(ladder.errors),
-        row["reason"],
+        ladder.reason,
         causes,
     )

@@ -12,6 +12,7 @@ from comparisons.ladder import Ladder
 from comparisons.ledger import explanations
 from comparisons.verification.cells import QUICK, RIGHT, Cell, Task, judge_results
 from comparisons.verification.matrix import REGISTRIES, run
+from comparisons.verification.networks import DTYPES
 from scratch.activations import ACTIVATIONS
 from scratch.arrays import CONVENTIONS, Array
 from scratch.layers import BatchNormalization, Dense, Dropout, Layer, Regularizer
@@ -19,7 +20,6 @@ from scratch.losses import softmax_cross_entropy
 from scratch.model import Model
 from scratch.optimizers import SGD, Adam
 
-DTYPES = ("float32", "float64")
 MODEL = Model(5, (Dense(5, 4), ACTIVATIONS["tanh"], Dense(4, 3)), softmax_cross_entropy())
 
 

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,7 +17,7 @@ import numpy as np
 
 from backends import Backend, BackendUnavailable, NotOffered, backend_names, load_backend
 from comparisons.ledger import Difference, explanations
-from comparisons.verification.cells import KINDS, RIGHT, Cell, Effort, Task
+from comparisons.verification.cells import KINDS, RIGHT, Cell, Effort, Task, fits
 from comparisons.verification.initializers import initializer_cells
 from comparisons.verification.losses import loss_cells
 from comparisons.verification.networks import activation_cells, layer_cells
@@ -89,20 +88,15 @@ def plan(names: Sequence[str], backends: Sequence[str]) -> list[Task]:
     entries = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
     chosen = []
     for kind, name in entries:
-        if not names or any(_fits(pattern, kind, name) for pattern in names):
+        if not names or any(fits(pattern, kind, name) for pattern in names):
             chosen += [Task(kind, name, backend) for backend in backends]
     for pattern in names:
-        if not any(_fits(pattern, kind, name) for kind, name in entries):
+        if not any(fits(pattern, kind, name) for kind, name in entries):
             known = sorted({*KINDS, *(name for _, name in entries)})
             close = difflib.get_close_matches(pattern, known, n=3)
             hint = f"did you mean {' or '.join(close)}?" if close else f"kinds are {', '.join(KINDS)}."
             raise VerifyError(f'nothing is called "{pattern}"; {hint}')
     return chosen
-
-
-def _fits(pattern: str, kind: str, name: str) -> bool:
-    pattern = pattern.lower()
-    return any(fnmatchcase(text, pattern) for text in (name, kind, f"{kind}s", f"{kind}es", f"{kind}/{name}"))
 
 
 def verify(
