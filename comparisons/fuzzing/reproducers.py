@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ PACKAGES = {"torch": "backends.on_torch", "keras": "backends.on_keras", "jax": "
 CONVENTIONS = {"torch": "torch", "keras": "keras", "jax": "optax"}
 
 
+@cache  # a campaign asks for all of them after every round
 def reproducer(finding: Finding) -> str:
     """The program. It defines `compute(dtype)`, which returns arrays by quantity, and prints the worst element of one."""
     case, backend = finding.case, finding.backend
