@@ -46,7 +46,7 @@ clean:
 	@touch $@
 
 .venv/.test: .venv/.report
-	$(PIP) install -c constraints.txt -e '.[torch,tensorflow,jax,test,lint]'
+	$(PIP) install -c constraints.txt -e '.[torch,tensorflow,jax,cluster,test,lint]'
 	@touch $@
 
 .venv/.bench: .venv/.report

@@ -1,6 +1,8 @@
 """What an adapter must offer: NumPy in, NumPy out, everything flat and in the order of the scratch model's vector."""
 
+import math
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from scratch.arrays import Array, Convention, Scalar
@@ -10,6 +12,7 @@ from scratch.optimizers import Optimizer
 from scratch.schedules import Schedule
 
 Row = TypeVar("Row")
+Output = TypeVar("Output")
 
 
 class BackendUnavailable(Exception):
@@ -32,6 +35,30 @@ def find_row(rows: Mapping[str, Row], gaps: Mapping[str, str], name: str, title:
 def all_gaps(**by_kind: Mapping[str, str]) -> dict[str, str]:
     """`Backend.gaps` from the gaps of every kind."""
     return {f"{kind}/{name}": reason for kind, gaps in by_kind.items() for name, reason in gaps.items()}
+
+
+def at_rate(optimizer: Optimizer, rate: Scalar) -> Optimizer:
+    """The same optimizer at another learning rate, unchecked: fast enough for every step, and for a rate that JAX traces."""
+    changed = copy(optimizer)
+    vars(changed)["learning_rate"] = rate  # a frozen dataclass has no other way in than `replace`, which checks all numbers
+    return changed
+
+
+def check_rate(optimizer: Optimizer, rate: float) -> None:
+    """Raise ValueError for what is no learning rate, and NotOffered where the optimizer has none after its first step."""
+    if optimizer.name == "rprop":
+        raise NotOffered("rprop takes its learning rate for the first step only. Leave the schedule out, or take another optimizer.")
+    if not 0 <= rate < math.inf:
+        raise ValueError(f"set_learning_rate: {rate} is not a number of 0 or more. Give one.")
+    if optimizer.name == "ftrl" and rate == 0:
+        raise ValueError("set_learning_rate: ftrl divides by it. Give a number above 0.")
+
+
+def existing_output(output: Output | None) -> Output:
+    """What the last step of training left; raises ValueError where there was none."""
+    if output is None:
+        raise ValueError("last_output: there is none before the first train_step. Call that first.")
+    return output
 
 
 class Pullback(NamedTuple):
@@ -85,6 +112,21 @@ class Twin(Protocol):
 
     def train_step(self, x: Array, y: Array) -> float:
         """One step of the optimizer on a batch; returns the loss before the step."""
+        ...
+
+    def last_output(self) -> Array:
+        """A copy of the output (batch, units) that the last `train_step` computed in training, before its step.
+
+        Raises ValueError where there was none. It costs nothing unless it is asked for.
+        """
+        ...
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Take all later steps at that rate; everything else stays as it is.
+
+        It is no part of the optimizer's state: whoever takes over a state sets the rate as well. Raises ValueError for a
+        number that is no rate.
+        """
         ...
 
     def apply_gradients(self, gradients: Array) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backends import float128
-from backends.interface import Pullback
+from backends.interface import Pullback, at_rate, check_rate, existing_output
 from scratch.arrays import Array, Convention, Scalar
 from scratch.initializers import Initializer
 from scratch.model import Model, Workspace
@@ -32,6 +32,7 @@ class NumpyTwin:
         self._optimizer_state = optimizer.init(self._parameters, self._gradients, list(model.shapes.values()))
         self._workspaces: dict[int, Workspace] = {}
         self._masks: Mapping[str, Array] = {}
+        self._last_output: Array | None = None
 
     def workspace(self, batch: int) -> Workspace:
         """The arrays for that batch size, made once."""
@@ -69,11 +70,29 @@ class NumpyTwin:
         return loss, self._pull_back(workspace, penalty=True)
 
     def train_step(self, x: Array, y: Array) -> float:
+        self._last_output = None
         workspace = self.forward(x)
         loss = workspace.loss(y)
         workspace.backward(penalty=True)
         self._optimizer.update(self._optimizer_state)
+        self._last_output = workspace.output
         return float(loss)
+
+    def last_output(self) -> Array:
+        return existing_output(self._last_output).copy()
+
+    def set_learning_rate(self, rate: float) -> None:
+        check_rate(self._optimizer, rate)
+        self._optimizer = at_rate(self._optimizer, rate)
+
+    def repeat_backward(self, x: Array, y: Array, updates: int) -> tuple[float, Array]:
+        """Many steps from one forward pass, whose activations and output cotangent grow stale; its loss and output."""
+        workspace = self.forward(x)
+        loss, output = workspace.loss(y), workspace.output.copy()
+        for _ in range(updates):
+            workspace.backward(penalty=True)
+            self._optimizer.update(self._optimizer_state)
+        return float(loss), output
 
     def apply_gradients(self, gradients: Array) -> None:
         np.copyto(self._gradients, gradients)
@@ -88,6 +107,8 @@ class NumpyTwin:
     def forward(self, x: Array, *, training: bool = True) -> Workspace:
         """The arrays of a forward pass: its output is in them, and what its backward pass needs."""
         workspace = self.workspace(len(x))
+        if workspace.output is self._last_output:  # which this pass overwrites
+            self._last_output = workspace.output.copy()
         if training and self._masks:
             workspace.set_masks(self._masks)
         np.copyto(workspace.input, x)

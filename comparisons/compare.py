@@ -15,7 +15,8 @@ from comparisons.datasets import Dataset, load_dataset
 from comparisons.gradients import check_truth, compare_gradients, make_probes
 from comparisons.ladder import Verdict, as_row, worst
 from comparisons.optimizers import Replays, compare_optimizer, mathematics, record
-from comparisons.recipe import COMPARED_OPTIMIZERS, OptimizerTable, Recipe, build_optimizer, load_recipe
+from comparisons.randomness import draw_masks
+from comparisons.recipe import COMPARED_OPTIMIZERS, PER_EXAMPLE, OptimizerTable, Recipe, build_optimizer, load_recipe
 from comparisons.training import Run, batch_order, judge_trajectory, targets, train
 from scratch.arrays import Array
 from scratch.model import Model
@@ -91,8 +92,10 @@ def compare(
     `{"training": {"epochs": 1}}`. A backend that is not installed is skipped and named in the result. Ctrl-C ends the
     comparison early and keeps what is done. Raises RecipeError, DataError or CompareError with one clear sentence.
     """
-    recipe = load_recipe(recipe, overrides)
-    data = load_dataset(recipe.data.name, data_dir)
+    recipe = _first_stage(load_recipe(recipe, overrides))
+    data = load_dataset(recipe.data.name, data_dir).select(
+        **recipe.data.model_dump(exclude={"name"}), exact_in=recipe.training.starts_exact_in
+    )
     loaded, skipped = _load(backends)
     skipped |= _without_what_it_needs(loaded, recipe, data)
     versions = {key: value for backend in loaded.values() for key, value in backend.versions().items()}
@@ -117,6 +120,16 @@ def compare(
     return result
 
 
+def _first_stage(recipe: Recipe) -> Recipe:
+    """What can be compared step by step: the first phase, every batch once."""
+    if {"stale_deltas", *PER_EXAMPLE} & set(recipe.mistakes):
+        raise CompareError(
+            f"{', '.join(recipe.mistakes)} is no gradient of a batch, so there is nothing to compare step by step. "
+            "Use backproof reproduce or backproof train, or set mistakes = []."
+        )
+    return recipe.stages[0]
+
+
 def _load(names: Sequence[str]) -> tuple[dict[str, Backend], dict[str, str]]:
     loaded: dict[str, Backend] = {}
     skipped: dict[str, str] = {}
@@ -138,7 +151,7 @@ def _load(names: Sequence[str]) -> tuple[dict[str, Backend], dict[str, str]]:
 def _without_what_it_needs(loaded: dict[str, Backend], recipe: Recipe, data: Dataset) -> dict[str, str]:
     """Take out the backends that lack an operation of the recipe; the reasons."""
     model = recipe.model(data.train_images.shape[1], data.classes)
-    label = targets(data.train_labels[:1], data.classes, recipe.one_hot(model), "float32")
+    label = targets(data.train_labels[:1], model.widths[-1], recipe.one_hot(model), "float32")
     skipped = {}
     for name, backend in list(loaded.items()):
         convention = backend.convention or recipe.convention_of(None)
@@ -165,7 +178,13 @@ class _Study:
             self.initial = self.model.initialize(np.random.default_rng(recipe.training.seed))
         self.rng = np.random.default_rng((recipe.training.seed, 1))
         settings = recipe.training
-        self.order = list(batch_order(len(data.train_labels), settings.batch_size, settings.epochs, settings.seed))
+        rows = len(data.train_labels)
+        self.batch_size = recipe.rows_per_batch(rows)
+        self.order = [
+            batch
+            for batch in batch_order(rows, self.batch_size, settings.epochs, settings.seed, settings.order)
+            if len(batch[1]) >= self.model.fewest_rows
+        ]
         self.conventions: dict[str, Convention] = {
             name: recipe.convention_of(backend.convention) for name, backend in backends.items()
         }
@@ -186,8 +205,12 @@ class _Study:
     def batch(self, index: int, rows: int | None = None) -> tuple[Array, Array]:
         """A training batch of the first epochs' order, in float64 numbers that are exact in float32."""
         chosen = self.order[index][1][:rows]
-        labels = targets(self.data.train_labels[chosen], self.data.classes, self.one_hot, "float64")
+        labels = targets(self.data.train_labels[chosen], self.model.widths[-1], self.one_hot, "float64")
         return self.data.train_images[chosen], labels
+
+    def masks(self, step: int, rows: int) -> Mapping[str, Array]:
+        """The dropout masks of a step, the same for all."""
+        return draw_masks(self.model, rows, self.recipe.training.seed, step)
 
     def gradients(self, result: Comparison) -> None:
         """At the initial parameters and after some training, with the loss and with a random cotangent."""
@@ -265,12 +288,12 @@ class _Study:
                 references: dict[str, Twin] = {name: scratch[self.conventions[name]] for name in twins}
                 by_backend = {name: truth[self.conventions[name]] for name in twins}
                 order = self.order[: lengths[dtype]]
-                train(run, twins, references, by_backend, self.data, order, self.one_hot, advance)
+                train(run, self.model, twins, references, by_backend, self.data, order, self.one_hot, self.masks, advance)
         finally:
             self._tabulate(result, runs, asked)
 
     def _reference_trajectories(self) -> dict[Convention, list[Array]]:
-        cost = 3 * self.model.multiply_adds * self.recipe.training.batch_size
+        cost = 3 * self.model.multiply_adds * self.batch_size
         formulas = {
             convention: (mathematics(self.recipe.build_optimizer(convention)), self.models[name])
             for name, convention in self.conventions.items()
@@ -283,6 +306,7 @@ class _Study:
             twin = NumpyTwin(model, self.initial, formula, "float128")
             for index in range(self.free_steps):
                 x, y = self.batch(index)
+                twin.set_masks(self.masks(index, len(x)))
                 twin.train_step(as_dtype(x, "float128"), y if y.ndim == 1 else as_dtype(y, "float128"))
                 trajectory.append(twin.parameters())
                 done = sum(len(steps) for steps in trajectories)

@@ -1,9 +1,10 @@
-"""Handwritten digits: where they come from, how they are split, and what can be wrong with a file of them."""
+"""Handwritten digits: where they come from, how they are split and scaled, and what can be wrong with a file of them."""
 
 import gzip
 import os
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,11 @@ DATASETS = ("mnist-5k", "digits", "mnist")
 DATA_DIR_VARIABLE = "BACKPROOF_MNIST"
 SPLIT_SEED = 0
 TEST_FRACTION = 0.2
+SCALINGS: dict[str, Callable[[Array], Array]] = {
+    "/255": lambda pixels: pixels / 255,
+    "(x-128)/128": lambda pixels: (pixels - 128) / 128,
+}
+"""What becomes of pixels from 0 to 255."""
 MNIST_FILES = {
     "train_images": "train-images-idx3-ubyte",
     "train_labels": "train-labels-idx1-ubyte",
@@ -36,11 +42,81 @@ class Dataset:
     train_labels: Array
     test_images: Array
     test_labels: Array
+    validation_images: Array | None = None
+    """Taken out of the training images by `select`."""
+    validation_labels: Array | None = None
+    names: tuple[int, ...] = ()
+    """The digit that each label stands for, where `select` kept some only."""
 
     @property
     def classes(self) -> int:
         """Number of different labels."""
-        return int(max(self.train_labels.max(), self.test_labels.max())) + 1
+        return len(self.digits)
+
+    @property
+    def digits(self) -> tuple[int, ...]:
+        """The digit that each label stands for."""
+        return self.names or tuple(range(int(max(self.train_labels.max(), self.test_labels.max())) + 1))
+
+    def select(
+        self,
+        *,
+        classes: Sequence[int] | None = None,
+        train: int | None = None,
+        validation: int = 0,
+        test: int | None = None,
+        scaling: str = "/255",
+        exact_in: str = "float32",
+    ) -> "Dataset":
+        """Some of the digits, in their order, scaled.
+
+        Those of `classes`, then the first so many for training, the next for validation, and the first so many for testing.
+        A label becomes its place in `classes`. Raises DataError where there are not that many.
+        """
+        images, labels = _only(self.train_images, self.train_labels, classes)
+        test_images, test_labels = _only(self.test_images, self.test_labels, classes)
+        train = len(labels) - validation if train is None else train
+        test = len(test_labels) if test is None else test
+        for asked, there, what in ((train + validation, len(labels), "training"), (test, len(test_labels), "test")):
+            if asked > there or train < 1 or test < 1:
+                raise DataError(
+                    f"{self.name} has {there} {what} images of these classes, not {asked}. Ask for fewer, in [data]."
+                )
+
+        def scaled(some: Array) -> Array:
+            return scale(some, scaling, exact_in)
+
+        return replace(
+            self,
+            train_images=scaled(images[:train]),
+            train_labels=labels[:train],
+            test_images=scaled(test_images[:test]),
+            test_labels=test_labels[:test],
+            validation_images=scaled(images[train : train + validation]) if validation else None,
+            validation_labels=labels[train : train + validation] if validation else None,
+            names=tuple(classes) if classes is not None else self.digits,
+        )
+
+
+def scale(images: Array, scaling: str, exact_in: str = "float32") -> Array:
+    """Images in [0, 1], scaled as that entry of SCALINGS does, in float64 numbers that are exact in the precision named."""
+    if scaling == "/255" and exact_in == "float32":
+        return images
+    pixels = images.astype(np.float64) * 255
+    whole = np.rint(pixels)
+    # A pixel that was divided by 255 and rounded to float32 comes back to within 255 * 2^-24.
+    if np.abs(pixels - whole).max(initial=0.0) < 2.0**-16:
+        pixels = whole
+    scaled = SCALINGS[scaling](pixels)
+    return _exact_in_float32(scaled) if exact_in == "float32" else scaled
+
+
+def _only(images: Array, labels: Array, classes: Sequence[int] | None) -> tuple[Array, Array]:
+    if classes is None:
+        return images, labels
+    place = {label: index for index, label in enumerate(classes)}
+    kept = np.isin(labels, list(place))
+    return images[kept], np.array([place[int(label)] for label in labels[kept]], dtype=np.int64)
 
 
 def load_dataset(name: str = "mnist-5k", data_dir: str | Path | None = None) -> Dataset:

@@ -1,32 +1,36 @@
 """Recipes: what to train, as a TOML file that is checked before anything runs."""
 
-import difflib
 import itertools
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from comparisons.datasets import DATASETS
-from scratch.activations import ACTIVATIONS
+from comparisons.datasets import DATASETS, SCALINGS
+from comparisons.recipe_errors import RecipeError as RecipeError
+from comparisons.recipe_errors import explain, nearest
+from comparisons.tuning.table import TuneTable
+from scratch.activations import ACTIVATIONS, Activation
 from scratch.initializers import INITIALIZERS, Initializer
-from scratch.layers import Dense, Layer
+from scratch.layers import BatchNormalization, Dense, Dropout, Layer
 from scratch.losses import LOSSES, REDUCTIONS
+from scratch.mistakes import DropoutWithoutFactor, without_mask
 from scratch.model import Model
-from scratch.optimizers import CONVENTIONS, OPTIMIZERS, Convention, Optimizer
+from scratch.optimizers import CONVENTIONS, OPTIMIZERS, SGD, Convention, Optimizer
+from scratch.schedules import SCHEDULES, Schedule
 
 BUILT_IN = Path(__file__).parent / "recipes"
 COMPARED_OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam")
 """Those that every comparison replays; a recipe may train with any."""
-
+MISTAKES = ("missing_relu_mask", "missing_dropout_factor", "stale_deltas", "moments_per_example", "moments_reset")
+"""What a source got wrong, by name: a recipe that lists one trains with it, and without it once the list is empty."""
+PER_EXAMPLE = frozenset({"moments_per_example", "moments_reset"})
 LARGEST = 1e38
 Positive = Annotated[int, Field(ge=1)]
-
-
-class RecipeError(Exception):
-    """The recipe cannot be used. The message says where, what is wrong and what would be right."""
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Table(BaseModel):
@@ -34,26 +38,74 @@ class _Table(BaseModel):
 
 
 class DataTable(_Table):
-    """Which digits."""
+    """Which digits, how many of them, and what their pixels become."""
 
     name: Literal[DATASETS] = "mnist-5k"  # type: ignore[valid-type]
+    classes: Annotated[tuple[Annotated[int, Field(ge=0, le=9)], ...], Field(min_length=2)] | None = None
+    """The labels that are kept, all where it is left out; a label becomes its place in this list."""
+    scaling: Literal[tuple(SCALINGS)] = "/255"  # type: ignore[valid-type]
+    """Of pixels from 0 to 255; images with another range are brought to it first."""
+    train: Positive | None = None
+    """The first so many training images, all where it is left out."""
+    validation: Annotated[int, Field(ge=0)] = 0
+    """So many training images after those."""
+    test: Positive | None = None
+    """The first so many test images."""
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError(f"{list(value)} names a class twice. Name each once")
+        return value
 
 
 class NetworkTable(_Table):
     """The layers between the pixels and the classes."""
 
     hidden: tuple[Positive, ...] = (16, 16)
-    activation: Literal[tuple(ACTIVATIONS)] = "relu"  # type: ignore[valid-type]
+    activation: str | tuple[str, ...] = "relu"
+    """One name for all hidden layers, or a list with one for each."""
     output: Literal[tuple(ACTIVATIONS)] = "linear"  # type: ignore[valid-type]
+    outputs: Positive | None = None
+    """As many as classes where it is left out; 1 for a single unit that tells the second class from the first."""
     initializer: Any = "he_normal"
     """A name, or a table with a name and the initializer's own numbers."""
     bias: bool = True
+    batch_normalization: bool = False
+    """After every hidden dense layer, before its activation."""
+    dropout: Share = 0.0
+    """After every hidden activation."""
 
     @field_validator("initializer")
     @classmethod
     def _buildable(cls, value: Any) -> Any:
         build_initializer(value)
         return value
+
+    @field_validator("activation", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        # Said here, where a union of a name and a list would be explained twice.
+        for name in [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []:
+            if name not in ACTIVATIONS:
+                allowed = ", ".join(ACTIVATIONS)
+                raise ValueError(f'"{name}" is not known{nearest(str(name), list(ACTIVATIONS))} Allowed: {allowed}')
+        return value
+
+    @model_validator(mode="after")
+    def _one_each(self) -> "NetworkTable":
+        if not isinstance(self.activation, str) and len(self.activation) != len(self.hidden):
+            raise ValueError(
+                f"activation lists {len(self.activation)} names for {len(self.hidden)} hidden layers. "
+                "Give one for each, or a single name for all"
+            )
+        return self
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """One name per hidden layer."""
+        return (self.activation,) * len(self.hidden) if isinstance(self.activation, str) else self.activation
 
 
 class LossTable(_Table):
@@ -71,65 +123,224 @@ class OptimizerTable(_Table):
     name: Literal[tuple(OPTIMIZERS)] = "adam"  # type: ignore[valid-type]
     learning_rate: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     momentum: Annotated[float, Field(gt=0, lt=1)] | None = None
-    beta_1: Annotated[float, Field(ge=0, lt=1)] | None = None
-    beta_2: Annotated[float, Field(ge=0, lt=1)] | None = None
+    beta_1: Share | None = None
+    beta_2: Share | None = None
     epsilon: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     convention: Literal[("matched", *CONVENTIONS)] = "matched"  # type: ignore[valid-type]
 
 
+class ScheduleTable(BaseModel):
+    """How the learning rate changes: a schedule's name and its own numbers."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    name: Literal[tuple(SCHEDULES)] = "constant"  # type: ignore[valid-type]
+    per: Literal["step", "epoch"] = "epoch"
+    """What the schedule counts, from the start of the phase. One that watches the loss counts epochs."""
+
+    @model_validator(mode="after")
+    def _buildable(self) -> "ScheduleTable":
+        if self.name == "reduce_on_plateau" and self.per == "step":
+            raise ValueError('reduce_on_plateau watches the loss of epochs. Set per = "epoch"')
+        self.build(0.1, float)
+        return self
+
+    def build(self, learning_rate: float, metric: Callable[[int], float]) -> Schedule:
+        """The scratch schedule; `metric` is the loss after every epoch, for one that watches it. Raises ValueError."""
+        numbers = {key: tuple(value) if isinstance(value, list) else value for key, value in (self.model_extra or {}).items()}
+        watching = {"metric": metric} if self.name == "reduce_on_plateau" else {}
+        try:
+            schedule = SCHEDULES[self.name](learning_rate, **numbers, **watching)
+            schedule.rate(0)
+        except (TypeError, ArithmeticError) as error:
+            own = ", ".join(SCHEDULES[self.name]().settings) or "none"
+            raise ValueError(
+                f"{self.name} cannot be made of {', '.join(numbers) or 'nothing'}. Its numbers are: {own}"
+            ) from error
+        return schedule
+
+
 class TrainingTable(_Table):
-    """How long, and at which precision."""
+    """How long, in which batches, and at which precision."""
 
     epochs: Positive = 3
-    batch_size: Positive = 32
+    batch_size: Any = 32
+    """A number of images, a share of all images such as 0.02, or "all"."""
+    order: Literal["shuffled", "file"] = "shuffled"
+    """Shuffled anew every epoch, or as in the file."""
+    updates_per_batch: Positive = 1
+    train_above: float | None = None
+    """Batches whose loss is not above this are left out."""
     seed: Annotated[int, Field(ge=0)] = 0
+    generator: Literal["pcg64", "legacy"] = "pcg64"
+    """Legacy is the stream of `numpy.random.seed`, from which the parameters and then the dropout masks are drawn."""
     dtype: Literal["float32", "float64", "both"] = "both"
+    starts_exact_in: Literal["float32", "float64"] = "float32"
+    """In which precision pixels and initial parameters are exact; float64 only to meet figures that somebody else printed."""
+    running_accuracy: bool = False
+    """Whether an epoch's record has the accuracy of the outputs before each step."""
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _countable(cls, value: Any) -> Any:
+        if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+            return value
+        if isinstance(value, float) and 0 < value < 1:
+            return value
+        given = json.dumps(value, default=str)
+        raise ValueError(f'{given} does not fit; it should be a number of images, a share such as 0.02, or "all"')
+
+
+class PhaseTable(_Table):
+    """A part of the training, after the phases before it: what it leaves out is as in the tables above it."""
+
+    title: str = ""
+    keep_optimizer_state: bool = True
+    """Whether the optimizer goes on with its moments and its count of steps."""
+    epochs: Any = None
+    batch_size: Any = None
+    order: Any = None
+    updates_per_batch: Any = None
+    train_above: Any = None
+    output: Any = None
+    dropout: Any = None
+    loss: dict[str, Any] | None = None
+    optimizer: dict[str, Any] | None = None
+    schedule: dict[str, Any] | None = None
+
+    def over(self, tables: dict[str, Any]) -> dict[str, Any]:
+        """The recipe's tables with this phase's entries; one that names a loss, an optimizer or a schedule starts afresh."""
+        own = self.model_dump(exclude_none=True, exclude={"title", "keep_optimizer_state"})
+        merged = {**tables, "training": dict(tables["training"]), "network": dict(tables["network"]), "phases": []}
+        for key, value in own.items():
+            if isinstance(value, dict):
+                merged[key] = value if "name" in value else {**tables.get(key, {}), **value}
+            else:
+                merged["network" if key in ("output", "dropout") else "training"][key] = value
+        return merged
 
 
 class Recipe(_Table):
     """A complete description of a run. Everything has a default."""
 
     title: str = ""
+    source: str = ""
+    """Where it comes from, for a list of recipes."""
+    mistakes: tuple[Literal[MISTAKES], ...] = ()  # type: ignore[valid-type]
     data: DataTable = DataTable()
     network: NetworkTable = NetworkTable()
     loss: LossTable = LossTable()
     optimizer: OptimizerTable = OptimizerTable()
+    schedule: ScheduleTable = ScheduleTable()
     training: TrainingTable = TrainingTable()
+    phases: tuple[PhaseTable, ...] = ()
+    tune: TuneTable = TuneTable()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        if len(PER_EXAMPLE & set(self.mistakes)) > 1:
+            raise ValueError("mistakes: moments are either reset or kept. Name one of moments_per_example and moments_reset")
+        if "stale_deltas" in self.mistakes and len(self.network.hidden) != 1:
+            raise ValueError(
+                "mistakes: stale_deltas is that of a network with one hidden layer. Set network.hidden to one number"
+            )
+        if self.training.generator == "legacy" and self.network.dropout not in (0.0, 0.5):
+            raise ValueError("training.generator: the legacy stream keeps every second unit. Set network.dropout to 0 or 0.5")
+        return self
+
+    @property
+    def stages(self) -> tuple["Recipe", ...]:
+        """A recipe without phases for each phase, in their order; this one alone where there are none.
+
+        Raises RecipeError naming the entry of the phase that does not fit.
+        """
+        if not self.phases:
+            return (self,)
+        tables = self.model_dump(exclude_none=True)
+        stages = []
+        for index, phase in enumerate(self.phases):
+            try:
+                stages.append(Recipe.model_validate(phase.over(tables)))
+            except ValidationError as error:
+                message = explain("recipe", Recipe, error, f"phases.{index}.").removeprefix("recipe: ")
+                for table in ("training.", "network."):
+                    message = message.replace(f"phases.{index}.{table}", f"phases.{index}.", 1)
+                raise RecipeError(message) from error
+        return tuple(stages)
+
+    @property
+    def epochs(self) -> int:
+        """Of all phases together."""
+        return sum(stage.training.epochs for stage in self.stages)
 
     def to_toml(self) -> str:
         """The recipe as a file that `load_recipe` reads back, defaults and overrides written out."""
         tables = self.model_dump(exclude_none=True)
-        lines = [f"title = {json.dumps(tables.pop('title'), ensure_ascii=False)}"]
+        phases = tables.pop("phases")
+        plain = {key: tables.pop(key) for key, value in list(tables.items()) if not isinstance(value, dict)}
+        lines = [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
         for name, entries in tables.items():
-            lines += ["", f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in entries.items())]
+            lines += ["", f"[{name}]", *(f"{_toml_key(key)} = {_toml_value(value)}" for key, value in entries.items())]
+        for phase in phases:
+            lines += ["", "[[phases]]", *(f"{key} = {_toml_value(value)}" for key, value in phase.items())]
         return "\n".join(lines) + "\n"
 
     def model(self, inputs: int, classes: int) -> Model:
-        """The scratch model for data of that many pixels and classes."""
-        initializer = build_initializer(self.network.initializer)
-        widths = [inputs, *self.network.hidden, classes]
+        """The scratch model for data of that many pixels and classes; that of the first phase where there are several."""
+        if self.phases:
+            return self.stages[0].model(inputs, classes)
+        table = self.network
+        initializer = build_initializer(table.initializer)
         layers: list[Layer] = []
-        for index, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
-            last = index == len(widths) - 2
-            activation = ACTIVATIONS[self.network.output if last else self.network.activation]
-            layers.append(Dense(fan_in, activation.inputs(fan_out), initializer, bias=self.network.bias))
-            if not (last and activation.name == "linear"):
-                layers.append(activation)
+        widths = [inputs, *table.hidden]
+        for (fan_in, width), name in zip(itertools.pairwise(widths), table.activations, strict=True):
+            activation = ACTIVATIONS[name]
+            units = activation.inputs(width)
+            layers.append(Dense(fan_in, units, initializer, bias=table.bias))
+            if table.batch_normalization:
+                layers.append(BatchNormalization(units))
+            if name != "linear":
+                layers.append(self._with_mistakes(activation))
+            if table.dropout:
+                without = "missing_dropout_factor" in self.mistakes
+                layers.append(DropoutWithoutFactor(table.dropout) if without else Dropout(table.dropout))
+        last = ACTIVATIONS[table.output]
+        layers.append(Dense(widths[-1], last.inputs(table.outputs or classes), initializer, bias=table.bias))
+        if table.output != "linear":
+            layers.append(last)
         try:
             loss = LOSSES[self.loss.name](self.loss.reduction)
         except ValueError as error:
             raise RecipeError(f"loss.reduction: {error}") from error
         if self.loss.targets == "indices" and not loss.class_indices:
             raise RecipeError(f'loss.targets: {loss.name} takes no class indices. Use "one_hot" or leave it out.')
+        if table.outputs not in (None, classes) and (table.outputs != 1 or classes != 2):
+            raise RecipeError(
+                f"network.outputs: {table.outputs} cannot tell {classes} classes apart. Leave it out, or keep two classes for 1."
+            )
         return Model(inputs, tuple(layers), loss)
+
+    def _with_mistakes(self, activation: Activation) -> Activation:
+        missing = "missing_relu_mask" in self.mistakes and activation.name == "relu"
+        return without_mask(activation) if missing else activation
 
     def one_hot(self, model: Model) -> bool:
         """Whether targets are rows of 0 and 1 instead of class indices."""
-        return self.loss.targets == "one_hot" or not model.loss.class_indices
+        return self.loss.targets == "one_hot" or not model.loss.class_indices or model.widths[-1] == 1
+
+    def rows_per_batch(self, rows: int) -> int:
+        """Batch size for that many training images."""
+        size = self.training.batch_size
+        return rows if size == "all" else size if isinstance(size, int) else max(1, round(size * rows))
 
     def build_optimizer(self, convention: Convention) -> Optimizer:
         """The scratch optimizer in that convention."""
         return build_optimizer(self.optimizer, convention)
+
+    def training_optimizer(self, convention: Convention) -> Optimizer:
+        """The one that takes the steps: moments that are kept per example leave plain gradient descent to the backend."""
+        optimizer = self.build_optimizer(convention)
+        return SGD(optimizer.learning_rate, convention=convention) if PER_EXAMPLE & set(self.mistakes) else optimizer
 
     def convention_of(self, backend_convention: Convention | None) -> Convention:
         """Which convention a backend is judged against: its own, or the one that the recipe names for all."""
@@ -139,17 +350,28 @@ class Recipe(_Table):
         return backend_convention or "paper"
 
 
+def _toml_key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() else json.dumps(key)
+
+
 def _toml_value(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml_value(entry)}" for key, entry in value.items()) + " }"
-    # Numbers, strings, booleans and lists of them are written alike in JSON and TOML, floats as Python does.
+        return "{ " + ", ".join(f"{_toml_key(key)} = {_toml_value(entry)}" for key, entry in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml_value(entry) for entry in value) + "]"
+    # Numbers, strings and booleans are written alike in JSON and TOML, floats as Python does.
     return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
 def build_optimizer(table: OptimizerTable, convention: Convention) -> Optimizer:
     """The scratch optimizer that a table describes, in that convention; numbers that it leaves out are the optimizer's own."""
     numbers = table.model_dump(exclude={"name", "convention"}, exclude_none=True)
-    return OPTIMIZERS[table.name](**numbers, convention=convention)
+    try:
+        return OPTIMIZERS[table.name](**numbers, convention=convention)
+    except TypeError as error:
+        raise RecipeError(
+            f"optimizer: {table.name} does not take all of {', '.join(numbers)}. Leave out what it lacks."
+        ) from error
 
 
 def build_initializer(description: Any) -> Initializer:
@@ -166,7 +388,7 @@ def build_initializer(description: Any) -> Initializer:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
             raise ValueError(f"{key} = {value} is not a number between {-LARGEST:.0e} and {LARGEST:.0e}")
     if name not in INITIALIZERS:
-        raise ValueError(f'there is no initializer "{name}"{_nearest(str(name), list(INITIALIZERS))}')
+        raise ValueError(f'there is no initializer "{name}"{nearest(str(name), list(INITIALIZERS))}')
     try:
         return INITIALIZERS[name](**table)
     except TypeError as error:
@@ -178,20 +400,19 @@ def built_in_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
 
 
-def load_recipe(name_or_path: str | Path | Recipe = "default", overrides: dict[str, dict[str, Any]] | None = None) -> Recipe:
+def load_recipe(name_or_path: str | Path | Recipe = "default", overrides: dict[str, Any] | None = None) -> Recipe:
     """Read a built-in recipe by name, or a TOML file by path; `overrides` replace entries of its tables.
 
-    A Recipe is taken as it is, but for the overrides.
-
+    A Recipe is taken as it is, but for the overrides: a dictionary by entry for a table, a value for `mistakes` or `title`.
     Raises RecipeError naming the file, the entry, the allowed values and the nearest right spelling.
     """
     if isinstance(name_or_path, Recipe):
-        return _validated("recipe", name_or_path.model_dump(exclude_none=True), overrides)
+        return validate("recipe", name_or_path.model_dump(exclude_none=True), overrides)
     path = built_in_recipes().get(str(name_or_path), Path(name_or_path))
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        hint = _nearest(str(name_or_path), list(built_in_recipes()))
+        hint = nearest(str(name_or_path), list(built_in_recipes()))
         raise RecipeError(
             f'there is no recipe "{name_or_path}"{hint} Give the path of a TOML file or one of: '
             f"{', '.join(built_in_recipes())}."
@@ -200,49 +421,30 @@ def load_recipe(name_or_path: str | Path | Recipe = "default", overrides: dict[s
         raise RecipeError(f"{path}: it is a folder. Give the TOML file in it.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: it cannot be read as text ({error}). Give a TOML file in UTF-8.") from error
+    return parse_recipe(path.name, content, overrides)
+
+
+def parse_recipe(name: str, toml: str, overrides: dict[str, Any] | None = None) -> Recipe:
+    """The recipe in a text; `name` stands in errors."""
+    try:
+        return validate(name, tomllib.loads(toml), overrides)
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: it is not valid TOML: {error}.") from error
-    return _validated(path.name, content, overrides)
+        raise RecipeError(f"{name}: it is not valid TOML: {error}.") from error
 
 
-def _validated(name: str, content: dict[str, Any], overrides: dict[str, dict[str, Any]] | None) -> Recipe:
+def validate(name: str, content: dict[str, Any], overrides: dict[str, Any] | None = None) -> Recipe:
+    """The recipe of these tables, its phases checked too."""
     for table, entries in (overrides or {}).items():
-        if isinstance(content.setdefault(table, {}), dict):
+        if not isinstance(entries, dict):
+            content[table] = entries
+        elif isinstance(content.setdefault(table, {}), dict):
             content[table].update(entries)
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(_explain(name, error)) from error
-
-
-def _explain(file: str, error: ValidationError) -> str:
-    """The first problem as one line with its path; the number of further ones after it."""
-    details = error.errors()
-    first = details[0]
-    location = [str(part) for part in first["loc"]]
-    where = ".".join(location)
-    if first["type"] == "extra_forbidden":
-        table: Any = Recipe
-        for part in location[:-1]:
-            table = table.model_fields[part].annotation
-        allowed = list(table.model_fields)
-        message = f"there is no such entry{_nearest(location[-1], allowed)} Allowed: {', '.join(allowed)}."
-    elif first["type"] == "literal_error":
-        allowed = [part.strip("' ") for part in first["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        given = json.dumps(first["input"], default=str)
-        message = f"{given} is not known{_nearest(str(first['input']), allowed)} Allowed: {', '.join(allowed)}."
-    else:
-        reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        if first["type"] == "less_than_equal":
-            reason = f"at most {first['ctx']['le']:g}"
-        given = json.dumps(first["input"], default=str)
-        kind = "" if first["type"] == "value_error" else f"{given} does not fit; it should be "
-        message = f"{kind}{reason}".rstrip(".") + "."
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{file}: {where}: {message}{more}"
-
-
-def _nearest(word: str, allowed: list[str]) -> str:
-    """A question with the nearest right spelling, or a full stop."""
-    close = difflib.get_close_matches(word.lower(), allowed, n=1)
-    return f'; did you mean "{close[0]}"?' if close else "."
+        raise RecipeError(explain(name, Recipe, error)) from error
+    try:
+        _ = recipe.stages
+    except RecipeError as error:
+        raise RecipeError(f"{name}: {error}") from error
+    return recipe

@@ -9,7 +9,10 @@ import numpy as np
 from backends.interface import Twin
 from comparisons.datasets import Dataset
 from comparisons.ladder import Ladder, judge, magnitude, relative_error, worst
+from comparisons.randomness import Randomness
+from scratch.activations import Activation
 from scratch.arrays import Array
+from scratch.model import Model
 
 LINEAR = 2.0**-8
 """Up to this relative difference in the coarser precision, two trajectories count as neighbours: the effect of rounding is
@@ -19,18 +22,32 @@ WRONG_SLOPE = 0.25
 """For trajectories; see `judge_trajectory`."""
 
 
-def batch_order(rows: int, batch_size: int, epochs: int, seed: int) -> Iterator[tuple[int, Array]]:
-    """(epoch, row indices) of every batch: shuffled anew each epoch, the last partial batch kept."""
-    rng = np.random.default_rng(seed)
+def batch_order(rows: int, batch_size: int, epochs: int, seed: int, order: str = "shuffled") -> Iterator[tuple[int, Array]]:
+    """(epoch, row indices) of every batch: shuffled anew each epoch or as in the file, the last partial batch kept."""
+    randomness, indices = Randomness(seed), np.arange(rows)
     for epoch in range(epochs):
-        order = rng.permutation(rows)
-        for start in range(0, rows, batch_size):
-            yield epoch, order[start : start + batch_size]
+        for batch in randomness.batches(rows, batch_size, order):
+            yield epoch, indices[batch]
 
 
-def targets(labels: Array, classes: int, one_hot: bool, dtype: str) -> Array:
-    """Class indices as they are, or rows of 0 and 1."""
-    return np.eye(classes, dtype=dtype)[labels] if one_hot else labels
+def targets(labels: Array, units: int, one_hot: bool, dtype: str) -> Array:
+    """Class indices as they are, or rows of 0 and 1 for that many output units; one unit tells class 1 from class 0."""
+    if units == 1:
+        return labels[:, None].astype(dtype)
+    return np.eye(units, dtype=dtype)[labels] if one_hot else labels
+
+
+def classify(model: Model, output: Array) -> Array:
+    """The class that each row of outputs means, (batch,): the largest, or for one unit on which side of the middle it is."""
+    if output.shape[1] > 1:
+        return np.asarray(output.argmax(axis=1))
+    probability = isinstance(model.layers[-1], Activation) and model.layers[-1].name in ("sigmoid", "hard_sigmoid")
+    return np.asarray(output[:, 0] > (0.5 if probability else 0.0)).astype(np.int64)
+
+
+def accuracy(model: Model, output: Array, labels: Array) -> float:
+    """The share of rows whose output means their label; NaN where an output is not finite."""
+    return float((classify(model, output) == labels).mean()) if np.isfinite(output).all() else float("nan")
 
 
 @dataclass
@@ -57,23 +74,25 @@ class Run:
 
 def train(
     run: Run,
+    model: Model,
     twins: Mapping[str, Twin],
     scratch: Mapping[str, Twin],
     truth: Mapping[str, Sequence[Array]],
     data: Dataset,
     order: Sequence[tuple[int, Array]],
     one_hot: bool,
+    masks: Callable[[int, int], Mapping[str, Array]],
     advance: Callable[[], None],
 ) -> None:
     """Feed every twin the same batches and record into `run` what happens; an interruption leaves it usable.
 
     `scratch` and `truth` hold for every backend its reference: a scratch twin of the same precision, and the float128
-    parameters after each of the first steps. The order of the backends rotates from step to step, so that timings are
+    parameters after each of the first steps. `masks(step, rows)` are the dropout masks of a step. The order of the backends rotates from step to step, so that timings are
     interleaved; only the training step is timed, and every one is recorded, those of the warm-up too.
     """
     dtype = run.dtype
     images = data.train_images.astype(dtype)
-    labels = targets(data.train_labels, data.classes, one_hot, dtype)
+    labels = targets(data.train_labels, model.widths[-1], one_hot, dtype)
     test_images = data.test_images.astype(dtype)
     names = list(twins)
     for records in (run.losses, run.differences, run.relative, run.errors, run.seconds, run.accuracies):
@@ -82,6 +101,9 @@ def train(
 
     for step, (epoch, rows) in enumerate(order):
         x, y = images[rows], labels[rows]
+        if kept := masks(step, len(x)):
+            for twin in (*twins.values(), *references.values()):
+                twin.set_masks(kept)
         losses, seconds = {}, {}
         for name in names[step % len(names) :] + names[: step % len(names)]:
             start = time.perf_counter()
@@ -101,9 +123,7 @@ def train(
         last_of_epoch = step + 1 == len(order) or order[step + 1][0] != epoch
         if last_of_epoch:
             for name in names:
-                output = twins[name].predict(test_images)
-                right = output.argmax(axis=1) == data.test_labels
-                run.accuracies[name].append(float(right.mean()) if np.isfinite(output).all() else float("nan"))
+                run.accuracies[name].append(accuracy(model, twins[name].predict(test_images), data.test_labels))
         advance()
 
 

@@ -100,16 +100,16 @@ class Model:
                 start = stop
             yield views
 
-    def initialize(self, rng: np.random.Generator) -> Array:
-        """Initial parameters, a float64 vector whose numbers are all exact in float32.
+    def initialize(self, rng: np.random.Generator, exact_in: str = "float32") -> Array:
+        """Initial parameters, a float64 vector whose numbers are all exact in float32, or in the precision that is named.
 
-        So the same bits start every rung of the ladder and every framework.
+        Exact in float32, the same bits start every rung of the ladder and every framework.
         """
         vector = np.zeros(self.size)
         for layer, parameters in zip(self.layers, self.views_by_layer(vector), strict=True):
             if isinstance(layer, Trainable):
                 layer.initialize(parameters, rng)
-        return vector.astype(np.float32).astype(np.float64)
+        return vector.astype(exact_in).astype(np.float64)
 
     def initial_state(self) -> Array:
         """The state before training, a float64 vector: zero where a layer does not say otherwise."""

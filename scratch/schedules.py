@@ -264,9 +264,10 @@ def reduce_on_plateau(
     patience: int = 4,
     threshold: float = 2.0**-10,
     *,
+    metric: Callable[[int], float] = metric,
     convention: Convention = "paper",
 ) -> Schedule:
-    """Times a factor when the loss (`metric`) has not become better for `patience` steps.
+    """Times a factor when the loss, `metric(t)` after step t, has not become better for `patience` steps.
 
     Better means below the best so far by more than `threshold`: an absolute number in Keras and here, a share of the best in
     PyTorch and Optax. Keras and Optax reduce at the patience-th bad step, as here; PyTorch one step later.

@@ -36,7 +36,7 @@ def run_pair(optimizer, reference, data, steps=40):
         run = Run(dtype)
         twins = {"numpy": NumpyTwin(model, parameters, optimizer, dtype)}
         scratch = {"numpy": NumpyTwin(model, parameters, reference, dtype)}
-        train(run, twins, scratch, {"numpy": []}, data, order, False, lambda: None)
+        train(run, model, twins, scratch, {"numpy": []}, data, order, False, lambda step, rows: {}, lambda: None)
         assert run.steps == len(run.losses["numpy"]) == steps
         assert len(run.accuracies["numpy"]) == len({epoch for epoch, _ in order})
         relative[dtype] = run.relative["numpy"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.interface import Pullback, all_gaps
+from backends.interface import Pullback, all_gaps, at_rate, check_rate, existing_output
 from backends.on_jax import activations, initializers, layers, losses, optimizers, schedules
 from backends.on_jax.framework import CPU, enable_x64, jax, jnp, optax
 from scratch.arrays import Array, Scalar
@@ -28,12 +28,15 @@ class JaxTwin:
         self._masks: Tree = {}
         self._steps = 0
         self._average_decay = optimizer.average_decay
+        self._description = optimizer
+        self._rate = float(optimizer.learning_rate)
+        self._last_output: Any = None
         with self._precision():
-            self.transformation, self._row = optimizers.build(optimizer)
+            transformation, self._row = optimizers.build(optimizer)
             self._parameters = self._tree(parameters)
             self._state = self._state_tree(model.initial_state())
             self._average = self._parameters
-            self._optimizer_state = self.transformation.init(self._parameters)
+            self._optimizer_state = transformation.init(self._parameters)
             self._jitted_step = jax.jit(self._step)
             self._jitted_apply = jax.jit(self._apply)
 
@@ -83,16 +86,23 @@ class JaxTwin:
 
     def train_step(self, x: Array, y: Array) -> float:
         with self._precision():
-            loss, self._parameters, self._state, self._optimizer_state = self._jitted_step(
-                self._parameters, self._state, self._optimizer_state, self._array(x), self._array(y), self._masks
+            loss, self._last_output, self._parameters, self._state, self._optimizer_state = self._jitted_step(
+                self._parameters, self._state, self._optimizer_state, self._array(x), self._array(y), self._masks, self._rate
             )
             self._count_step()
             return float(loss)
 
+    def last_output(self) -> Array:
+        return np.array(existing_output(self._last_output))
+
+    def set_learning_rate(self, rate: float) -> None:
+        check_rate(self._description, rate)
+        self._rate = float(rate)
+
     def apply_gradients(self, gradients: Array) -> None:
         with self._precision():
             self._parameters, self._optimizer_state = self._jitted_apply(
-                self._parameters, self._optimizer_state, self._tree(gradients)
+                self._parameters, self._optimizer_state, self._tree(gradients), self._rate
             )
             self._count_step()
 
@@ -141,13 +151,16 @@ class JaxTwin:
             loss += layers.penalty(layer, {key: parameters[f"{name}.{key}"] for key in layer.parameters})
         return loss, (output, new)
 
-    def _step(self, parameters: Tree, state: Tree, optimizer_state: Any, x: Any, y: Any, masks: Tree) -> Any:
-        (loss, (_, new)), gradients = jax.value_and_grad(self._loss, has_aux=True)(parameters, state, x, y, masks, None)
-        parameters, optimizer_state = self._apply(parameters, optimizer_state, gradients)
-        return loss, parameters, new, optimizer_state
+    def _step(self, parameters: Tree, state: Tree, optimizer_state: Any, x: Any, y: Any, masks: Tree, rate: Any) -> Any:
+        found, gradients = jax.value_and_grad(self._loss, has_aux=True)(parameters, state, x, y, masks, None)
+        loss, (output, new) = found
+        parameters, optimizer_state = self._apply(parameters, optimizer_state, gradients, rate)
+        return loss, output, parameters, new, optimizer_state
 
-    def _apply(self, parameters: Tree, optimizer_state: Any, gradients: Tree) -> tuple[Tree, Any]:
-        updates, new = self.transformation.update(gradients, optimizer_state, parameters)
+    def _apply(self, parameters: Tree, optimizer_state: Any, gradients: Tree, rate: Any) -> tuple[Tree, Any]:
+        # The rate is an argument of the compiled step, so that another one does not compile it anew.
+        transformation, _ = optimizers.build(at_rate(self._description, rate))
+        updates, new = transformation.update(gradients, optimizer_state, parameters)
         return optax.apply_updates(parameters, updates), new
 
     @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.interface import Pullback, all_gaps
+from backends.interface import Pullback, all_gaps, check_rate, existing_output
 from backends.on_keras import activations, initializers, layers, losses, optimizers, schedules
 from backends.on_keras.framework import floatx, keras, tf
 from scratch.arrays import Array, Scalar
@@ -37,6 +37,8 @@ class KerasTwin:
             self.optimizer = optimizers.build(optimizer, self._variables)
             self._slots = optimizers.slots(optimizer)
             self._loss = losses.loss_function(model.loss, dtype)
+        self._description = optimizer
+        self._last_output: Any = None
         self._traced_step = tf.function(self._step)
         self._traced_apply = tf.function(self.optimizer.apply)
         self.set_parameters(parameters)
@@ -80,7 +82,16 @@ class KerasTwin:
 
     def train_step(self, x: Array, y: Array) -> float:
         with floatx(self.dtype):
-            return float(self._traced_step(self._tensor(x), self._tensor(y)))
+            loss, self._last_output = self._traced_step(self._tensor(x), self._tensor(y))
+            return float(loss)
+
+    def last_output(self) -> Array:
+        return np.array(existing_output(self._last_output))
+
+    def set_learning_rate(self, rate: float) -> None:
+        check_rate(self._description, rate)
+        # A variable, which the traced step reads. A Python number would be rounded to float32 on its way there.
+        self.optimizer.learning_rate.assign(tf.constant(rate, self.dtype))
 
     def apply_gradients(self, gradients: Array) -> None:
         with floatx(self.dtype):
@@ -113,11 +124,12 @@ class KerasTwin:
     def _penalised(self, loss: Any) -> Any:
         return tf.add_n([loss, *self.keras_model.losses])
 
-    def _step(self, x: Any, y: Any) -> Any:
+    def _step(self, x: Any, y: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
-            loss = self._penalised(self._loss(y, self.keras_model(x, training=True), None))
+            output = self.keras_model(x, training=True)
+            loss = self._penalised(self._loss(y, output, None))
         self.optimizer.apply(tape.gradient(loss, self._variables))
-        return loss
+        return loss, output
 
     def _pull_back(self, tape: Any, target: Any, output: Any, inputs: Any, cotangent: Any) -> Pullback:
         dx, *gradients = tape.gradient(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.interface import Pullback, all_gaps
+from backends.interface import Pullback, all_gaps, check_rate, existing_output
 from backends.on_torch import activations, initializers, layers, losses, optimizers, schedules
 from backends.on_torch.framework import torch
 from scratch.arrays import Array, Scalar
@@ -39,6 +39,7 @@ class TorchTwin:
         self._row = optimizers.optimizer_row(optimizer)
         self.optimizer = self._row.make(optimizer, group)
         self._steps = 0
+        self._last_output: torch.Tensor | None = None
         self.set_parameters(parameters)
         self._averaged = optimizers.averaged_model(optimizer, self.module)
 
@@ -86,10 +87,20 @@ class TorchTwin:
 
     def train_step(self, x: Array, y: Array) -> float:
         self.optimizer.zero_grad()
-        loss = self._loss(self.module(self._tensor(x)), y, None)
+        output = self.module(self._tensor(x))
+        loss = self._loss(output, y, None)
         loss.backward()  # type: ignore[no-untyped-call]
         self._step()
+        self._last_output = output.detach()
         return loss.item()
+
+    def last_output(self) -> Array:
+        return np.array(existing_output(self._last_output).numpy())
+
+    def set_learning_rate(self, rate: float) -> None:
+        check_rate(self._description, rate)
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(rate)
 
     def apply_gradients(self, gradients: Array) -> None:
         for parameter, values in zip(self._parameters, self._split(gradients), strict=True):

@@ -64,9 +64,11 @@ class OptimizerState:
         return cls(parameters, gradients, vectors, chunks=chunks, arrays=arrays)
 
     def saved(self) -> dict[str, Array]:
-        """Copies of all slots, and the numbers as arrays of shape (1,), by name."""
+        """Copies of all slots, and the numbers as arrays of shape (1,) in float64 or better, by name."""
         slots = {name: slot.copy() for name, slot in self.slots.items()}
-        return slots | {name: np.full_like(self.parameters, number, shape=(1,)) for name, number in self.numbers.items()}
+        # Beside float32 vectors they are kept in double precision: rounded, a restored run would have other bits.
+        wide = self.parameters if self.parameters.dtype.itemsize > 8 else np.zeros(1)
+        return slots | {name: np.full_like(wide, number, shape=(1,)) for name, number in self.numbers.items()}
 
     def load(self, saved: Mapping[str, Array], step: int) -> None:
         """Take over what `saved` gave, and the step count that belongs to it."""

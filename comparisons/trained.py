@@ -1,0 +1,235 @@
+"""A trained network: its parameters with the recipe that made them, as a file, in a framework, and asked what it sees."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+from backends import Twin, load_backend
+from backends.numpy_backend import NumpyTwin
+from comparisons.datasets import scale
+from comparisons.recipe import Recipe, parse_recipe
+from comparisons.recipe_errors import RecipeError
+from comparisons.training import classify
+from scratch.activations import ACTIVATIONS, Activation
+from scratch.arrays import Array
+from scratch.model import Model
+
+FORMAT = "backproof-model-1"
+
+
+class ModelFileError(Exception):
+    """The file cannot be used as a model. The message is one sentence on what is wrong and one on what to do."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network with its parameters; `history` is what was measured after every epoch of its training."""
+
+    recipe: Recipe
+    model: Model
+    parameters: Array
+    """(size,), in the order of `Model.shapes`, in the precision of the training."""
+    state: Array
+    """Running statistics and the like, (state_size,)."""
+    labels: tuple[int, ...]
+    """The digit that each class stands for."""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """What training needs to go on, see `Trainer.save`; empty where there is nothing of the kind."""
+    extra: Mapping[str, Array] = field(default_factory=dict)
+    """The arrays that belong to it, such as an optimizer's moments, by name."""
+
+    @property
+    def dtype(self) -> str:
+        """The precision of the parameters."""
+        return str(self.parameters.dtype)
+
+    def on(self, backend: str = "numpy", dtype: str | None = None) -> Twin:
+        """Its twin in a backend, with the same bits; raises BackendUnavailable or NotOffered."""
+        loaded = load_backend(backend)
+        optimizer = self.recipe.stages[-1].training_optimizer(loaded.convention or "paper")
+        model = self.model.in_convention(loaded.convention or "paper")
+        twin = loaded.mirror(model, self.parameters, optimizer, dtype or self.dtype)
+        twin.set_state(self.state)
+        return twin
+
+    def scaled(self, images: Array) -> Array:
+        """Images (rows, pixels) in [0, 1] as the network takes them."""
+        return scale(images, self.recipe.data.scaling, self.recipe.training.starts_exact_in).astype(self.dtype)
+
+    def outputs(self, images: Array) -> Array:
+        """The last layer's (rows, units) for images in [0, 1]."""
+        twin = NumpyTwin(self.model, self.parameters, self.recipe.stages[-1].training_optimizer("paper"), self.dtype)
+        twin.set_state(self.state)
+        return twin.predict(self.scaled(images))
+
+    def probabilities(self, images: Array) -> Array:
+        """The share that the network gives to each class, (rows, classes), for images in [0, 1]; see `shares`."""
+        return shares(self.model, self.outputs(images))
+
+    def classify(self, images: Array) -> Array:
+        """The digit that the network sees in each image, (rows,)."""
+        return np.asarray(self.labels)[classify(self.model, self.outputs(images))]
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file, whole or not at all: parameters and state by path, the recipe and the history in its head."""
+        tensors = {path: np.ascontiguousarray(view) for path, view in self.model.views(self.parameters).items()}
+        states = self.model.state_by_layer(self.state)
+        for name, arrays in zip(self.model.layer_names, states, strict=True):
+            tensors |= {f"{name}.{key}": np.ascontiguousarray(view) for key, view in arrays.items()}
+        tensors |= {f"training.{name}": np.ascontiguousarray(array) for name, array in self.extra.items()}
+        about = {
+            "format": FORMAT,
+            "recipe": self.recipe.to_toml(),
+            "inputs": json.dumps(self.model.inputs),
+            "labels": json.dumps(self.labels),
+            "phase": json.dumps(self.training.get("phase", len(self.recipe.stages) - 1)),
+            "history": json.dumps(self.history),
+            "training": json.dumps(dict(self.training)),
+        }
+        write_atomically(Path(path), safetensors.numpy.save(tensors, about))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "TrainedModel":
+        """Read what `save` wrote; raises ModelFileError with one sentence on what is wrong and one on what to do."""
+        path = Path(path)
+        about, tensors = _read(path)
+        if about.get("format") != FORMAT:
+            raise ModelFileError(
+                f"{path}: it is a safetensors file, but not one of a backproof model. Give one that backproof train --save wrote."
+            )
+        try:
+            recipe = parse_recipe(path.name, about["recipe"])
+            labels = tuple(json.loads(about["labels"]))
+            model = recipe.stages[json.loads(about["phase"])].model(json.loads(about["inputs"]), len(labels))
+            history, training = json.loads(about["history"]), json.loads(about["training"])
+        except RecipeError as error:
+            raise ModelFileError(f"{path}: the recipe in it cannot be used: {error}") from error
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ModelFileError(
+                f"{path}: its description is damaged ({error!r}). Take the file from its source again."
+            ) from error
+        extra = {name.removeprefix("training."): tensors.pop(name) for name in list(tensors) if name.startswith("training.")}
+        expected = {**model.shapes, **model.state_shapes}
+        for name, shape in expected.items():
+            found = tensors.pop(name, None)
+            if found is None or found.shape != shape:
+                what = f"has shape {found.shape}" if found is not None else "is missing"
+                raise ModelFileError(
+                    f"{path}: {name} {what}, but its recipe needs {shape}. Take the file from its source again."
+                )
+            expected[name] = found
+        if tensors:
+            raise ModelFileError(f"{path}: its recipe knows no {next(iter(tensors))}. Take the file from its source again.")
+        dtype = next(iter(expected.values())).dtype
+        parameters = [expected[name].ravel() for name in model.shapes]
+        state = [expected[name].ravel() for name in model.state_shapes]
+        return cls(
+            recipe,
+            model,
+            np.concatenate([*parameters, np.zeros(0, dtype)]),
+            np.concatenate([*state, np.zeros(0, dtype)]),
+            labels,
+            history,
+            training,
+            extra,
+        )
+
+    def to_torch(self) -> Any:
+        """A plain `torch.nn.Sequential` with these parameters, for scaled images; raises NotOffered where it has no such layer."""
+        from backends.on_torch.export import to_sequential
+
+        return to_sequential(self.model, self.parameters, self.state, self.dtype)
+
+    def to_keras(self) -> Any:
+        """A plain `keras.Sequential` with these parameters, for scaled images; raises NotOffered where it has no such layer."""
+        from backends.on_keras.export import to_sequential
+
+        return to_sequential(self.model, self.parameters, self.state, self.dtype)
+
+    def from_torch(self, module: Any) -> "TrainedModel":
+        """This network with the parameters of a module of the same layers, such as one from `to_torch` that was trained on."""
+        from backends.on_torch.export import from_sequential
+
+        return self._with(*from_sequential(module, self.model.loss))
+
+    def from_keras(self, model: Any) -> "TrainedModel":
+        """This network with the parameters of a Keras model of the same layers, such as one from `to_keras`."""
+        from backends.on_keras.export import from_sequential
+
+        return self._with(*from_sequential(model, self.model.loss))
+
+    def _with(self, model: Model, parameters: Array, state: Array) -> "TrainedModel":
+        if model.layer_names != self.model.layer_names or model.shapes != self.model.shapes:
+            raise ModelFileError(
+                f"that model is {', '.join(model.layer_names)}, this one {', '.join(self.model.layer_names)}, or their widths "
+                "differ. Give one of the same layers."
+            )
+        return replace(self, parameters=parameters, state=state, history=[], training={}, extra={})
+
+
+def shares(model: Model, output: Array) -> Array:
+    """What outputs (rows, units) say as shares of one, (rows, classes).
+
+    Softmax of the outputs where the loss takes logits of a distribution; sigmoids, shared out to a sum of one, where it takes
+    one logit per unit; otherwise the outputs themselves, negative ones as 0, shared out. A single unit is the second class.
+    """
+    last = model.layers[-1]
+    if model.loss.name.startswith("binary") and not (isinstance(last, Activation) and last.name != "linear"):
+        output = _apply("sigmoid", output)
+    elif model.loss.name.startswith("softmax"):
+        return _apply("softmax", output)
+    output = np.clip(output, 0, None)
+    if output.shape[1] == 1:
+        output = np.clip(output, 0, 1)
+        return np.concatenate([1 - output, output], axis=1)
+    total = output.sum(axis=1, keepdims=True)
+    return np.where(total > 0, output / np.where(total > 0, total, 1), 1 / output.shape[1]).astype(output.dtype)
+
+
+def _apply(name: str, z: Array) -> Array:
+    """An activation's values."""
+    from scratch.arrays import Work
+
+    y = np.empty_like(z)
+    ACTIVATIONS[name].forward({}, z, y, Work.empty(z, *z.shape))
+    return y
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file: at any moment it holds either all of what it held before or all of the new content."""
+    path = path.resolve()
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
+    """The description and the arrays of a safetensors file."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise ModelFileError(f"{path}: there is no such file. Train one with backproof train RECIPE --save {path}.") from error
+    except IsADirectoryError as error:
+        raise ModelFileError(f"{path}: it is a folder. Give the file in it.") from error
+    except safetensors.SafetensorError as error:
+        raise ModelFileError(
+            f"{path}: it is no safetensors file, or it is cut off ({error}). Give one that backproof train --save wrote."
+        ) from error
+    except OSError as error:
+        raise ModelFileError(f"{path}: it cannot be read ({error.strerror or error}). Check that it is a file.") from error

@@ -1,0 +1,362 @@
+"""Training one recipe on one backend, epoch by epoch: phases, selection, schedules, records, and going on after a stop."""
+
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends import Twin, load_backend
+from backends.numpy_backend import NumpyTwin
+from comparisons.activity import gradient_norms, measure_layers, parameter_sums
+from comparisons.datasets import Dataset, load_dataset
+from comparisons.mistaken_steps import PerExampleMoments, output_cotangent, stale_updates
+from comparisons.randomness import Randomness
+from comparisons.recipe import Recipe, load_recipe
+from comparisons.trained import ModelFileError, TrainedModel
+from comparisons.training import accuracy, classify, targets
+from scratch.arrays import Array, Scalar, Work
+from scratch.layers import BatchNormalization, Dense
+from scratch.model import Model
+
+LOOKED_AT = 1000
+"""Training images on which layers and gradients are measured after every epoch."""
+
+OnStep = Callable[[int, int], None]
+"""Called with the batches done in this epoch and their number."""
+
+
+class Trainer:
+    """A run of a recipe. `run_epoch` trains and measures one epoch; `history` has the record of each.
+
+    Only whole epochs count: `save` writes what the last one left, and `resume` goes on from there with the same bits as if
+    nothing had stopped. `dtype` is the recipe's where it names one, float32 otherwise.
+    Raises RecipeError, DataError, BackendUnavailable, NotOffered.
+    """
+
+    def __init__(
+        self,
+        recipe: str | Path | Recipe,
+        *,
+        data_dir: str | Path | None = None,
+        backend: str = "numpy",
+        dtype: str | None = None,
+        overrides: dict[str, Any] | None = None,
+        data: Dataset | None = None,
+    ) -> None:
+        self.recipe = load_recipe(recipe, overrides)
+        self.stages = self.recipe.stages
+        settings = self.recipe.training
+        self.dtype = dtype or ("float32" if settings.dtype == "both" else settings.dtype)
+        self.backend = load_backend(backend)
+        data = data or load_dataset(self.recipe.data.name, data_dir)
+        self.data = data.select(**self.recipe.data.model_dump(exclude={"name"}), exact_in=settings.starts_exact_in)
+        self.randomness = Randomness(settings.seed, settings.generator)
+        self.history: list[dict[str, Any]] = []
+        self.epoch = self.step = 0
+        """Epochs that are complete, and updates of the parameters."""
+        self._images = {
+            part: None if images is None else images.astype(self.dtype)
+            for part, images in (
+                ("train", self.data.train_images),
+                ("validation", self.data.validation_images),
+                ("test", self.data.test_images),
+            )
+        }
+        self._moments: PerExampleMoments | None = None
+        self._last_output: Array | None = None
+        self._twin: Twin
+        parameters = self.randomness.parameters(self._model(0), settings.starts_exact_in)
+        self._enter(0, parameters, None)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all phases."""
+        return self.recipe.epochs
+
+    @property
+    def twin(self) -> Twin:
+        """The network in its backend, as it is now."""
+        return self._twin
+
+    def start_from(self, trained: TrainedModel) -> None:
+        """Take over the parameters and the state of another model; raises ModelFileError where the shapes differ."""
+        ours, theirs = self.model, trained.model
+        if (ours.shapes, ours.state_shapes) != (theirs.shapes, theirs.state_shapes):
+            raise ModelFileError(
+                f"that model is {_widths(theirs)} ({', '.join(theirs.layer_names)}), this recipe's "
+                f"{_widths(ours)} ({', '.join(ours.layer_names)}). Load one of the same layers."
+            )
+        self._twin.set_parameters(trained.parameters.astype(self.dtype))
+        self._twin.set_state(trained.state.astype(self.dtype))
+
+    def run_epoch(self, on_step: OnStep = lambda *_: None) -> dict[str, Any]:
+        """Train the next epoch; returns its record. Raises StopIteration after the last."""
+        if self.epoch >= self.epochs:
+            raise StopIteration("all epochs of the recipe are trained")
+        phase, within = self._place(self.epoch)
+        if phase != self.phase:
+            self._enter(phase, self._twin.parameters(), self._twin.state(), self.stages[self.phase])
+        start = time.perf_counter()
+        losses, right, seen, batches = self._train(within, on_step)
+        record: dict[str, Any] = {
+            "epoch": self.epoch + 1,
+            "phase": phase,
+            "learning_rate": self._rate,
+            "loss": float(np.mean(losses)) if losses else None,
+            "train_accuracy": right / seen if seen else None,
+            "batches": batches,
+            "trained_batches": len(losses),
+            "seconds": time.perf_counter() - start,
+        }
+        self.epoch += 1
+        self.history.append(record | self._evaluate() | self._look())
+        return self.history[-1]
+
+    def run(self, on_epoch: Callable[[dict[str, Any]], None] = lambda _: None) -> "Trainer":
+        """All epochs that are left."""
+        while self.epoch < self.epochs:
+            on_epoch(self.run_epoch())
+        return self
+
+    def trained(self) -> TrainedModel:
+        """The network as it is now."""
+        return TrainedModel(
+            self.recipe,
+            self.model,
+            self._twin.parameters(),
+            self._twin.state(),
+            self.data.digits,
+            list(self.history),
+            {"phase": self.phase, "epoch": self.epoch, "backend": self.backend.name, "dtype": self.dtype},
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the model, and in the same file all that `resume` needs; whole or not at all."""
+        slots, step = self._twin.optimizer_state()
+        training = {
+            **self.trained().training,
+            "step": self.step,
+            "phase_start": self._phase_start,
+            "optimizer_step": step,
+            "random": self.randomness.state,
+            "data": self._fingerprint(),
+        }
+        extra = {f"optimizer.{name}": vector for name, vector in slots.items()}
+        if self._moments is not None:
+            extra |= {"moments.first": self._moments.first, "moments.second": self._moments.second}
+            training["moments"] = self._moments.count
+        replace(self.trained(), training=training, extra=extra).save(path)
+
+    @classmethod
+    def resume(
+        cls,
+        path: str | Path,
+        recipe: str | Path | Recipe | None = None,
+        *,
+        data_dir: str | Path | None = None,
+        backend: str | None = None,
+        overrides: dict[str, Any] | None = None,
+        data: Dataset | None = None,
+    ) -> "Trainer":
+        """Go on with what `save` wrote. A recipe that is given may differ in its number of epochs only.
+
+        Raises ModelFileError with one sentence on why the file cannot be gone on with.
+        """
+        found = TrainedModel.load(path)
+        training = dict(found.training)
+        if "optimizer_step" not in training:
+            raise ModelFileError(f"{path}: nothing in it says how its training goes on. Start from it with --load instead.")
+        chosen = load_recipe(recipe or found.recipe, overrides)
+        if _but_for_epochs(chosen) != _but_for_epochs(found.recipe):
+            raise ModelFileError(
+                f"{path}: it was trained with another recipe{_first_difference(found.recipe, chosen)}. "
+                "Leave the recipe as it was, or start from the file with --load."
+            )
+        backend = backend or training["backend"]
+        trainer = cls(chosen, data_dir=data_dir, backend=backend, dtype=training["dtype"], data=data)
+        if trainer._fingerprint() != training["data"]:
+            raise ModelFileError(f"{path}: it was trained with other images. Give those with --data-dir, or use --load.")
+        trainer.epoch, trainer.step, trainer.history = training["epoch"], training["step"], list(found.history)
+        trainer.randomness.state = training["random"]
+        trainer._enter(training["phase"], found.parameters, found.state)
+        trainer._phase_start = training["phase_start"]
+        slots = {
+            name.removeprefix("optimizer."): vector for name, vector in found.extra.items() if name.startswith("optimizer.")
+        }
+        trainer._twin.set_optimizer_state(slots, training["optimizer_step"])
+        if trainer._moments is not None:
+            trainer._moments.first[...], trainer._moments.second[...] = (
+                found.extra["moments.first"],
+                found.extra["moments.second"],
+            )
+            trainer._moments.count = training["moments"]
+        return trainer
+
+    def _train(self, epoch: int, on_step: OnStep) -> tuple[list[float], int, int, int]:
+        """All batches of one epoch, the `epoch`-th of its phase: losses before each step, right outputs of how many, batches."""
+        stage, twin, settings = self.stages[self.phase], self._twin, self.stages[self.phase].training
+        images, labels = self._images["train"], self._labels
+        assert images is not None
+        batches = self.randomness.batches(len(images), stage.rows_per_batch(len(images)), settings.order)
+        schedule = self._schedule()
+        steady = stage.schedule.name == "constant"
+        masked = stage.network.dropout > 0
+        if not steady and stage.schedule.per == "epoch":
+            self._set_rate(schedule.rate(epoch))
+        losses: list[float] = []
+        right = seen = 0
+        for done, rows in enumerate(batches, start=1):
+            x, y = images[rows], labels[rows]
+            if len(x) < self.model.fewest_rows:
+                continue
+            if settings.train_above is not None and not self._loss(twin.predict(x), y) > settings.train_above:
+                on_step(done, len(batches))
+                continue
+            repeats = 1 if "stale_deltas" in stage.mistakes else settings.updates_per_batch
+            for _ in range(repeats):
+                if masked:
+                    twin.set_masks(self.randomness.masks(self.model, len(x), self.step))
+                if not steady and stage.schedule.per == "step":
+                    self._set_rate(schedule.rate(self.step - self._phase_start))
+                losses.append(self._update(x, y, settings.updates_per_batch))
+                self.step += 1
+                if settings.running_accuracy:
+                    right += int((classify(self.model, self._output()) == self.data.train_labels[rows]).sum())
+                    seen += len(x)
+            on_step(done, len(batches))
+        return losses, right, seen, len(batches)
+
+    def _update(self, x: Array, y: Array, repeats: int) -> float:
+        """One step of the optimizer, or what a mistake has in its place; the loss before it."""
+        if self._moments is not None:
+            loss, self._last_output = self._moments.step(self._twin, x, y)
+        elif "stale_deltas" in self.recipe.mistakes:
+            loss, self._last_output = stale_updates(self._twin, self.model, x, y, repeats)
+        else:
+            return self._twin.train_step(x, y)
+        return loss
+
+    def _output(self) -> Array:
+        """The output of the last step's forward pass."""
+        return self._twin.last_output() if self._last_output is None else self._last_output
+
+    def _enter(self, phase: int, parameters: Array, state: Array | None, before: Recipe | None = None) -> None:
+        """A twin for that phase, from parameters and state; with the optimizer's state where it goes on from `before`."""
+        stage = self.stages[phase]
+        convention = stage.convention_of(self.backend.convention)
+        self.phase, self.model = phase, self._model(phase)
+        optimizer = stage.training_optimizer(convention)
+        twin = self.backend.mirror(self.model.in_convention(convention), parameters, optimizer, self.dtype)
+        if state is not None:
+            twin.set_state(state)
+        keeps = before is not None and self.recipe.phases[phase].keep_optimizer_state
+        if before is not None and keeps and before.optimizer.name == stage.optimizer.name:
+            twin.set_optimizer_state(*self._twin.optimizer_state())
+        self._twin = twin
+        self._base_rate = self._rate = optimizer.learning_rate
+        self._phase_start = self.step
+        self._last_output = None
+        wrong = {"moments_per_example", "moments_reset"} & set(stage.mistakes)
+        if wrong and self._moments is None:
+            reset = "moments_reset" in wrong
+            self._moments = PerExampleMoments.of(stage.build_optimizer("paper"), self.model.size, self.dtype, reset=reset)
+        one_hot, units = stage.one_hot(self.model), self.model.widths[-1]
+        self._labels = targets(self.data.train_labels, units, one_hot, self.dtype)
+        self._one_hot = one_hot
+
+    def _model(self, phase: int) -> Model:
+        return self.stages[phase].model(self.data.train_images.shape[1], self.data.classes)
+
+    def _place(self, epoch: int) -> tuple[int, int]:
+        """The phase of an epoch, and its number within it."""
+        for phase, stage in enumerate(self.stages):
+            if epoch < stage.training.epochs:
+                return phase, epoch
+            epoch -= stage.training.epochs
+        raise AssertionError("the recipe has no such epoch")
+
+    def _schedule(self) -> Any:
+        own = [record for record in self.history if record["phase"] == self.phase]
+        watched = [record.get("validation_loss") or record["loss"] or 0.0 for record in own]
+        return self.stages[self.phase].schedule.build(self._base_rate, lambda epoch: watched[epoch])
+
+    def _set_rate(self, rate: float) -> None:
+        if rate != self._rate:
+            self._twin.set_learning_rate(rate)
+            self._rate = rate
+
+    def _loss(self, output: Array, y: Array) -> float:
+        """The loss of outputs, without penalties, by scratch's formula."""
+        work = Work.empty(output, *output.shape)
+        value: Scalar = self.model.loss.value_and_gradient(output, y, np.empty_like(output), work)
+        return float(value)
+
+    def _evaluate(self) -> dict[str, float]:
+        """Loss and accuracy in inference, on the images that training does not see."""
+        found = {}
+        for part, labels in (("validation", self.data.validation_labels), ("test", self.data.test_labels)):
+            images = self._images[part]
+            if images is None or labels is None:
+                continue
+            output = self._twin.predict(images)
+            y = targets(labels, self.model.widths[-1], self._one_hot, self.dtype)
+            found[f"{part}_loss"] = self._loss(output, y)
+            found[f"{part}_accuracy"] = accuracy(self.model, output, labels)
+        return found
+
+    def _look(self) -> dict[str, Any]:
+        """What goes on inside, measured on a few training images, with scratch at the twin's parameters."""
+        images = self._images["train"]
+        assert images is not None
+        x, y = images[:LOOKED_AT], self._labels[:LOOKED_AT]
+        parameters, state = self._twin.parameters(), self._twin.state()
+        scratch = NumpyTwin(self.model, parameters, self.stages[self.phase].training_optimizer("paper"), self.dtype)
+        scratch.set_state(state)
+        output = scratch.predict(x)
+        # In inference: no unit is dropped, and running statistics stay as they are.
+        pulled = scratch.vjp(x, output_cotangent(self.model, output, y), training=False)
+        weights, biases = parameter_sums(self.model, parameters)
+        return {
+            "gradient_norms": gradient_norms(self.model, pulled.gradients),
+            "sum_of_weights": weights,
+            "sum_of_biases": biases,
+            **measure_layers(self.model, parameters, state, x),
+        }
+
+    def _fingerprint(self) -> list[int]:
+        """Numbers that other training images would not have."""
+        images, labels = self.data.train_images, self.data.train_labels
+        some = np.ascontiguousarray(images[:: max(1, len(images) // 100)])
+        return [len(labels), zlib.crc32(labels.tobytes()), zlib.crc32(some.tobytes())]
+
+
+def _widths(model: Model) -> str:
+    kept = [layer for layer in model.layers if isinstance(layer, Dense)]
+    normal = " with batch normalization" if any(isinstance(layer, BatchNormalization) for layer in model.layers) else ""
+    return "-".join(str(width) for width in (model.inputs, *(layer.outputs for layer in kept))) + normal
+
+
+def _but_for_epochs(recipe: Recipe) -> dict[str, Any]:
+    """All that decides the bits of an epoch."""
+    tables = recipe.model_dump(exclude={"title", "source", "tune"})
+    tables["training"].pop("epochs")
+    if tables["phases"]:
+        tables["phases"][-1].pop("epochs")
+    return tables
+
+
+def _first_difference(before: Recipe, now: Recipe) -> str:
+    """The first entry in which two recipes differ, as a clause."""
+    ours, theirs = _but_for_epochs(now), _but_for_epochs(before)
+    for table, entries in ours.items():
+        if entries == theirs[table]:
+            continue
+        if isinstance(entries, dict):
+            key = next((key for key in entries if entries[key] != theirs[table].get(key)), "")
+            return f" ({table}.{key} was {theirs[table].get(key)} and is {entries.get(key)})"
+        return f" ({table} differ)"
+    return ""
