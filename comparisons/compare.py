@@ -16,7 +16,7 @@ from comparisons.gradients import check_truth, compare_gradients, make_probes
 from comparisons.ladder import Verdict, as_row, worst
 from comparisons.optimizers import Replays, compare_optimizer, mathematics, record
 from comparisons.randomness import draw_masks
-from comparisons.recipe import COMPARED_OPTIMIZERS, PER_EXAMPLE, OptimizerTable, Recipe, build_optimizer, load_recipe
+from comparisons.recipe import COMPARED_OPTIMIZERS, PER_EXAMPLE, OptimizerTable, Recipe, load_recipe
 from comparisons.training import Run, batch_order, judge_trajectory, targets, train
 from scratch.arrays import Array
 from scratch.model import Model
@@ -251,7 +251,7 @@ class _Study:
         found, others = [], []
         for done, (table, name) in enumerate((table, name) for table in tables for name in self.backends):
             self.progress("optimizers", done, len(tables) * len(self.backends))
-            optimizers = {convention: build_optimizer(table, convention) for convention in CONVENTIONS}
+            optimizers = {convention: table.build(convention) for convention in CONVENTIONS}
             try:
                 row, wrong = compare_optimizer(self.backends[name], optimizers, self.conventions[name], replays)
             except NotOffered as reason:  # not the recipe's own: a backend without that one is not here

@@ -4,6 +4,7 @@ import itertools
 import json
 import tomllib
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -127,6 +128,22 @@ class OptimizerTable(_Table):
     beta_2: Share | None = None
     epsilon: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     convention: Literal[("matched", *CONVENTIONS)] = "matched"  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _buildable(self) -> "OptimizerTable":
+        self.build("paper")
+        return self
+
+    def build(self, convention: Convention) -> Optimizer:
+        """The scratch optimizer in that convention; numbers that are left out are the optimizer's own.
+
+        Raises ValueError for a number that the optimizer does not have.
+        """
+        numbers = self.model_dump(exclude={"name", "convention"}, exclude_none=True)
+        lacks = [name for name in numbers if name not in signature(OPTIMIZERS[self.name]).parameters]
+        if lacks:
+            raise ValueError(f"{self.name} has no {' and no '.join(lacks)}. Leave it out")
+        return OPTIMIZERS[self.name](**numbers, convention=convention)
 
 
 class ScheduleTable(BaseModel):
@@ -335,7 +352,7 @@ class Recipe(_Table):
 
     def build_optimizer(self, convention: Convention) -> Optimizer:
         """The scratch optimizer in that convention."""
-        return build_optimizer(self.optimizer, convention)
+        return self.optimizer.build(convention)
 
     def training_optimizer(self, convention: Convention) -> Optimizer:
         """The one that takes the steps: moments that are kept per example leave plain gradient descent to the backend."""
@@ -361,17 +378,6 @@ def _toml_value(value: Any) -> str:
         return "[" + ", ".join(_toml_value(entry) for entry in value) + "]"
     # Numbers, strings and booleans are written alike in JSON and TOML, floats as Python does.
     return repr(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
-
-
-def build_optimizer(table: OptimizerTable, convention: Convention) -> Optimizer:
-    """The scratch optimizer that a table describes, in that convention; numbers that it leaves out are the optimizer's own."""
-    numbers = table.model_dump(exclude={"name", "convention"}, exclude_none=True)
-    try:
-        return OPTIMIZERS[table.name](**numbers, convention=convention)
-    except TypeError as error:
-        raise RecipeError(
-            f"optimizer: {table.name} does not take all of {', '.join(numbers)}. Leave out what it lacks."
-        ) from error
 
 
 def build_initializer(description: Any) -> Initializer:

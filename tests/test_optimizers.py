@@ -7,7 +7,7 @@ from backends.numpy_backend import NumpyBackend, NumpyTwin
 from comparisons.optimizers import Recording, Replays, compare_optimizer, find_causes, judge, record, replay
 from comparisons.optimizers import trajectory_error as error_of
 from comparisons.recipe import COMPARED_OPTIMIZERS as OPTIMIZERS
-from comparisons.recipe import OptimizerTable, build_optimizer
+from comparisons.recipe import OptimizerTable
 from comparisons.training import batch_order
 from scratch.optimizers import CONVENTIONS, SGD, Adam
 from tests.conftest import BACKENDS, DTYPES
@@ -28,7 +28,7 @@ def recording():
 
 
 def in_every_convention(name):
-    return {convention: build_optimizer(OptimizerTable(name=name), convention) for convention in CONVENTIONS}
+    return {convention: OptimizerTable(name=name).build(convention) for convention in CONVENTIONS}
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -125,7 +125,7 @@ def test_a_thousand_steps_of_every_optimizer(name, optimizer, backends, rng):
     model = network((6, 5, 3))
     gradients = rng.standard_normal((STEPS, model.size)).astype(np.float32) * np.float32(0.1)
     recorded = Recording(model.initialize(rng), gradients)
-    scratch = build_optimizer(OptimizerTable(name=optimizer), backends[name].convention)
+    scratch = OptimizerTable(name=optimizer).build(backends[name].convention)
     reference = replay(NumpyTwin(model, recorded.parameters, scratch, "float128"), recorded)
     errors = {}
     for dtype in DTYPES:

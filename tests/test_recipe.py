@@ -61,6 +61,22 @@ BAD = {
     "data = 3": "data: 3 does not fit",
     "title = ": "not valid TOML",
     "[loss]\nreduction = 'none'\n[training]\nseed = -1": r"and 1 more",
+    "[network]\nactivation = 'rely'": r'network.activation: "rely" is not known; did you mean "relu"\? Allowed: linear',
+    "[network]\nactivation = ['relu']": "network: activation lists 1 names for 2 hidden layers. Give one for each",
+    "[data]\nclasses = [3, 3]": r"data.classes: \[3, 3\] names a class twice",
+    "[data]\nscaling = '/256'": r'data.scaling: "/256" is not known; did you mean "/255"\?',
+    "[training]\nbatch_size = 1.5": r'training.batch_size: 1.5 does not fit; it should be a number of images, a share such as 0.02, or "all"',
+    "[schedule]\nname = 'step'\nperiode = 3": "schedule: step cannot be made of periode. Its numbers are: period, factor",
+    "[schedule]\nname = 'reduce_on_plateau'\nper = 'step'": "schedule: reduce_on_plateau watches the loss of epochs",
+    "mistakes = ['moments_resett']": r'mistakes.0: "moments_resett" is not known; did you mean "moments_reset"\?',
+    "mistakes = ['stale_deltas']": "stale_deltas is that of a network with one hidden layer",
+    "[training]\ngenerator = 'legacy'\n[network]\ndropout = 0.2": "the legacy stream keeps every second unit",
+    "[optimizer]\nname = 'sgd'\nbeta_1 = 0.5": "optimizer: sgd has no beta_1. Leave it out.",
+    "[[phases]]\nepoch = 3": r'phases.0.epoch: there is no such entry; did you mean "epochs"\?',
+    "[[phases]]\n[[phases]]\nepochs = 0": "phases.1.epochs: 0 does not fit",
+    "[[phases]]\nloss = { name = 'logistic' }": r'phases.0.loss.name: "logistic" is not known',
+    "[[phases]]\ndropout = 2.0": "phases.0.dropout: 2.0 does not fit",
+    "[[phases]]\noptimizer = { rate = 0.1 }": "phases.0.optimizer.rate: there is no such entry",
 }
 
 
@@ -98,3 +114,69 @@ def test_overrides():
     assert load_recipe(overrides={"training": {"epochs": 7}}).training.epochs == 7
     with pytest.raises(RecipeError, match=r"training.epochs"):
         load_recipe(overrides={"training": {"epochs": 0}})
+
+
+PHASES = """
+title = "two phases"
+mistakes = ["missing_relu_mask"]
+[data]
+classes = [8, 3]
+scaling = "(x-128)/128"
+[network]
+hidden = [7, 2]
+activation = ["relu", "linear"]
+outputs = 1
+[loss]
+name = "binary_cross_entropy"
+[optimizer]
+name = "momentum"
+learning_rate = 0.1
+[[phases]]
+title = "first"
+epochs = 4
+batch_size = 0.02
+optimizer.learning_rate = 0.2
+[[phases]]
+keep_optimizer_state = false
+train_above = 0.105
+loss = { name = "mean_squared_error" }
+output = "sigmoid"
+dropout = 0.5
+schedule = { name = "piecewise", boundaries = [2, 3], factors = [0.5, 0.1], per = "step" }
+"""
+
+
+def test_phases_are_recipes_over_the_tables_above_them(tmp_path):
+    path = tmp_path / "phases.toml"
+    path.write_text(PHASES)
+    recipe = load_recipe(path)
+    first, second = recipe.stages
+    assert (first.training.epochs, second.training.epochs, recipe.epochs) == (4, 3, 7)
+    assert (first.optimizer.learning_rate, second.optimizer.learning_rate) == (0.2, 0.1)
+    assert (first.loss.name, second.loss.name) == ("binary_cross_entropy", "mean_squared_error")
+    assert first.model(784, 2).layer_names == ("dense_1", "relu_without_mask_1", "dense_2", "dense_3")
+    names = ("dense_1", "relu_without_mask_1", "dropout_1", "dense_2", "dropout_2", "dense_3", "sigmoid_1")
+    assert second.model(784, 2).layer_names == names
+    assert first.model(784, 2).widths[-1] == 1
+    assert (first.rows_per_batch(1000), second.rows_per_batch(1000)) == (20, 32)
+    path.write_text(recipe.to_toml(), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+@pytest.mark.parametrize("name", built_in_recipes())
+def test_the_built_in_recipes_read_build_and_read_back(name, tmp_path):
+    recipe = load_recipe(name)
+    assert recipe.title
+    classes = len(recipe.data.classes or range(10))
+    for stage in recipe.stages:
+        stage.model(784, classes)
+        stage.build_optimizer("paper")
+    path = tmp_path / "again.toml"
+    path.write_text(recipe.to_toml(), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+def test_one_output_tells_two_classes_apart_and_no_more():
+    one = load_recipe(overrides={"network": {"outputs": 1}})
+    with pytest.raises(RecipeError, match=r"network.outputs: 1 cannot tell 10 classes apart"):
+        one.model(784, 10)
