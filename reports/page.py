@@ -1,13 +1,12 @@
 """A comparison as a page that opens offline: one HTML file beside plotly's script."""
 
-import json
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from comparisons.compare import Comparison
-from reports.plots import Plot, comparison_plots
+from reports.plots import comparison_plots, figure_json, script_json
 from reports.tables import comparison_tables, overview
 from reports.text import MEANINGS, SYMBOLS, explanations, number, verdict_sentence
 
@@ -28,7 +27,7 @@ def to_html(result: Comparison, results: dict[str, Any]) -> str:
         overview=overview(result),
         tables=tables,
         plots=plots,
-        plot_data=_script_json({plot.key: _figure(plot) for plot in plots}),
+        plot_data=script_json({plot.key: figure_json(plot) for plot in plots}),
         causes=explanations(result),
         recipe_text=result.recipe.to_toml(),
     )
@@ -40,18 +39,3 @@ def _verdict_class(cell: str) -> Markup:
         if cell.startswith(f"{symbol} {name}"):
             return Markup(f' class="{name}"')
     return Markup(' class="long"' if len(cell) > 60 else "")
-
-
-def _figure(plot: Plot) -> dict[str, Any]:
-    plot.figure.update_layout(
-        template="plotly_white",
-        margin={"l": 64, "r": 16, "t": 48, "b": 56},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        font={"family": "system-ui, sans-serif", "size": 14},
-    )
-    figure: dict[str, Any] = json.loads(plot.figure.to_json())
-    return figure
-
-
-def _script_json(value: Any) -> str:
-    return json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

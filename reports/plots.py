@@ -1,5 +1,6 @@
-"""The plots of a comparison, as plotly figures."""
+"""The plots of a comparison, as plotly figures, and how every page draws its own."""
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,23 @@ class Plot:
     caption: str
     description: str
     figure: go.Figure
+
+
+def figure_json(plot: Plot) -> dict[str, Any]:
+    """The figure as plotly's script takes it, in the look that all pages share."""
+    plot.figure.update_layout(
+        template="plotly_white",
+        margin={"l": 64, "r": 16, "t": 48, "b": 56},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        font={"family": "system-ui, sans-serif", "size": 14},
+    )
+    figure: dict[str, Any] = json.loads(plot.figure.to_json())
+    return figure
+
+
+def script_json(value: Any) -> str:
+    """JSON that cannot end the script element in which it stands."""
+    return json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def comparison_plots(result: Comparison) -> list[Plot]:

@@ -1,10 +1,12 @@
 """The tables of a comparison, as the page, the summary and the terminal show them: one definition for all three."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from comparisons.compare import Comparison
 from comparisons.ladder import SEVERITY
+from comparisons.rule_of_30 import rule_of_30
 from reports.text import SYMBOLS, causes_in, decimal, microseconds, number, percent
 
 
@@ -161,6 +163,22 @@ def _conventions(result: Comparison) -> Table:
     )
 
 
+def _moved(result: Comparison) -> str:
+    """What to make of the accuracies that stand side by side: the lowest against the highest."""
+    found = [
+        (accuracy, f"{result.backends[row['backend']]} in {dtype}")
+        for row in result.table("training")
+        for dtype, accuracy in row["test_accuracy"].items()
+        if math.isfinite(accuracy)
+    ]
+    if len(found) < 2:
+        return ""
+    (lowest, first), (highest, second) = min(found), max(found)
+    if lowest == highest:
+        return " All accuracies are the same."
+    return f" {rule_of_30(lowest, highest, result.data['test']).sentence(first, second)}"
+
+
 def _training(result: Comparison) -> Table:
     def by_dtype(values: dict[str, Any], show: Any) -> str:
         return " / ".join(show(values.get(dtype)) for dtype in ("float32", "float64") if dtype in values) or "–"
@@ -169,7 +187,8 @@ def _training(result: Comparison) -> Table:
         "training",
         "Training",
         "Frameworks against scratch in the convention asked for, scratch against its own float128 run. Largest parameter "
-        "difference of the whole run, accuracy on the test images, median time per step; float32 / float64 where both ran.",
+        "difference of the whole run, accuracy on the test images, median time per step; float32 / float64 where both ran."
+        + _moved(result),
         ("backend", "verdict", "slope", "judged on", "steps", "largest difference", "accuracy", "loss", "time per step"),
         [
             (
