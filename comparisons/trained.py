@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +15,8 @@ from backends.numpy_backend import NumpyTwin
 from comparisons.datasets import scale
 from comparisons.recipe import Recipe, parse_recipe
 from comparisons.recipe_errors import RecipeError
-from comparisons.training import classify
-from scratch.activations import ACTIVATIONS, Activation
+from comparisons.training import classify, takes_logits
+from scratch.activations import ACTIVATIONS
 from scratch.arrays import Array
 from scratch.model import Model
 
@@ -181,8 +180,7 @@ def shares(model: Model, output: Array) -> Array:
     Softmax of the outputs where the loss takes logits of a distribution; sigmoids, shared out to a sum of one, where it takes
     one logit per unit; otherwise the outputs themselves, negative ones as 0, shared out. A single unit is the second class.
     """
-    last = model.layers[-1]
-    if model.loss.name.startswith("binary") and not (isinstance(last, Activation) and last.name != "linear"):
+    if takes_logits(model):
         output = _apply("sigmoid", output)
     elif model.loss.name.startswith("softmax"):
         return _apply("softmax", output)
@@ -206,15 +204,15 @@ def _apply(name: str, z: Array) -> Array:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file: at any moment it holds either all of what it held before or all of the new content."""
     path = path.resolve()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.partial")  # one name, so that the next write takes what a kill left behind
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -41,8 +41,15 @@ def classify(model: Model, output: Array) -> Array:
     """The class that each row of outputs means, (batch,): the largest, or for one unit on which side of the middle it is."""
     if output.shape[1] > 1:
         return np.asarray(output.argmax(axis=1))
-    probability = isinstance(model.layers[-1], Activation) and model.layers[-1].name in ("sigmoid", "hard_sigmoid")
-    return np.asarray(output[:, 0] > (0.5 if probability else 0.0)).astype(np.int64)
+    middle = 0.0 if takes_logits(model) or model.loss.targets == "sign" else 0.5
+    return np.asarray(output[:, 0] > middle).astype(np.int64)
+
+
+def takes_logits(model: Model) -> bool:
+    """Whether each output is the logit of a probability: a linear unit, and a loss that has the sigmoid in it."""
+    last = model.layers[-1]
+    linear = not isinstance(last, Activation) or last.name == "linear"
+    return linear and model.loss.targets == "binary" and model.loss.outputs == "real"
 
 
 def accuracy(model: Model, output: Array, labels: Array) -> float:

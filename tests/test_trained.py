@@ -9,6 +9,7 @@ import safetensors.numpy
 from comparisons.recipe import Recipe
 from comparisons.trained import ModelFileError, TrainedModel, shares, write_atomically
 from comparisons.trainer import Trainer
+from comparisons.training import classify
 from scratch.arrays import Array
 
 
@@ -121,3 +122,21 @@ def test_outputs_as_shares():
     assert np.allclose(shares(squared, -z), [[0.5, 0.5]])
     one = model(network={"outputs": 1}, loss={"name": "binary_cross_entropy"})
     assert np.allclose(shares(one, np.array([[0.0]])), [[0.5, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("loss", "output", "middle"),
+    [
+        ("binary_cross_entropy", "linear", 0),
+        ("mean_squared_error", "linear", 0.5),
+        ("mean_squared_error", "sigmoid", 0.5),
+        ("hinge", "linear", 0),
+    ],
+)
+def test_one_unit_decides_where_its_shares_do(loss, output, middle):
+    network = {"outputs": 1, "output": output}
+    model = Recipe.model_validate({"network": network, "loss": {"name": loss}}).model(4, 2)
+    z = np.array([[middle - 0.01], [middle + 0.01]])
+    assert classify(model, z).tolist() == [0, 1]
+    if loss != "hinge":  # whose outputs are no probabilities
+        assert shares(model, z).argmax(axis=1).tolist() == [0, 1]
