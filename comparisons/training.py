@@ -41,7 +41,7 @@ def classify(model: Model, output: Array) -> Array:
     """The class that each row of outputs means, (batch,): the largest, or for one unit on which side of the middle it is."""
     if output.shape[1] > 1:
         return np.asarray(output.argmax(axis=1))
-    middle = 0.0 if takes_logits(model) or model.loss.targets == "sign" else 0.5
+    middle = 0.0 if takes_logits(model) else 0.5
     return np.asarray(output[:, 0] > middle).astype(np.int64)
 
 

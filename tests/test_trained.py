@@ -130,7 +130,6 @@ def test_outputs_as_shares():
         ("binary_cross_entropy", "linear", 0),
         ("mean_squared_error", "linear", 0.5),
         ("mean_squared_error", "sigmoid", 0.5),
-        ("hinge", "linear", 0),
     ],
 )
 def test_one_unit_decides_where_its_shares_do(loss, output, middle):
@@ -138,5 +137,4 @@ def test_one_unit_decides_where_its_shares_do(loss, output, middle):
     model = Recipe.model_validate({"network": network, "loss": {"name": loss}}).model(4, 2)
     z = np.array([[middle - 0.01], [middle + 0.01]])
     assert classify(model, z).tolist() == [0, 1]
-    if loss != "hinge":  # whose outputs are no probabilities
-        assert shares(model, z).argmax(axis=1).tolist() == [0, 1]
+    assert shares(model, z).argmax(axis=1).tolist() == [0, 1]
