@@ -47,7 +47,9 @@ def at_rate(optimizer: Optimizer, rate: Scalar) -> Optimizer:
 def check_rate(optimizer: Optimizer, rate: float) -> None:
     """Raise ValueError for what is no learning rate, and NotOffered where the optimizer has none after its first step."""
     if optimizer.name == "rprop":
-        raise NotOffered("rprop takes its learning rate for the first step only. Leave the schedule out, or take another optimizer.")
+        raise NotOffered(
+            "rprop takes its learning rate for the first step only. Leave the schedule out, or take another optimizer."
+        )
     if not 0 <= rate < math.inf:
         raise ValueError(f"set_learning_rate: {rate} is not a number of 0 or more. Give one.")
     if optimizer.name == "ftrl" and rate == 0:

@@ -10,11 +10,14 @@ from typing import Any as _Any
 
 if _TYPE_CHECKING:
     from backproof.checking import Check, check, check_derivation
+    from backproof.training import load, train
     from comparisons.compare import Comparison, compare
     from comparisons.ladder import Ladder, judge
     from comparisons.ledger import Difference, ledger
     from comparisons.recipe import Recipe, load_recipe
     from comparisons.structured import ModelCheck, check_model
+    from comparisons.trained import TrainedModel
+    from comparisons.trainer import Trainer
     from comparisons.verification.matrix import Matrix, verify
 
 __all__ = [
@@ -25,13 +28,17 @@ __all__ = [
     "Matrix",
     "ModelCheck",
     "Recipe",
+    "TrainedModel",
+    "Trainer",
     "check",
     "check_derivation",
     "check_model",
     "compare",
     "judge",
     "ledger",
+    "load",
     "load_recipe",
+    "train",
     "verify",
 ]
 __version__ = "0.1.0"
@@ -40,6 +47,8 @@ _HOMES = {
     "Check": "backproof.checking",
     "check": "backproof.checking",
     "check_derivation": "backproof.checking",
+    "load": "backproof.training",
+    "train": "backproof.training",
     "Comparison": "comparisons.compare",
     "compare": "comparisons.compare",
     "Ladder": "comparisons.ladder",
@@ -50,6 +59,8 @@ _HOMES = {
     "load_recipe": "comparisons.recipe",
     "ModelCheck": "comparisons.structured",
     "check_model": "comparisons.structured",
+    "TrainedModel": "comparisons.trained",
+    "Trainer": "comparisons.trainer",
     "Matrix": "comparisons.verification.matrix",
     "verify": "comparisons.verification.matrix",
 }

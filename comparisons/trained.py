@@ -18,6 +18,7 @@ from comparisons.recipe_errors import RecipeError
 from comparisons.training import classify, takes_logits
 from scratch.activations import ACTIVATIONS
 from scratch.arrays import Array
+from scratch.mistakes import mended
 from scratch.model import Model
 
 FORMAT = "backproof-model-1"
@@ -125,6 +126,11 @@ class TrainedModel:
                     f"{path}: {name} {what}, but its recipe needs {shape}. Take the file from its source again."
                 )
             expected[name] = found
+        dtypes = {str(array.dtype) for array in expected.values()}
+        if dtypes not in ({"float32"}, {"float64"}):
+            raise ModelFileError(
+                f"{path}: its arrays are {' and '.join(sorted(dtypes))}. Give all in float32 or all in float64."
+            )
         if tensors:
             raise ModelFileError(f"{path}: its recipe knows no {next(iter(tensors))}. Take the file from its source again.")
         dtype = next(iter(expected.values())).dtype
@@ -166,9 +172,11 @@ class TrainedModel:
         return self._with(*from_sequential(model, self.model.loss))
 
     def _with(self, model: Model, parameters: Array, state: Array) -> "TrainedModel":
-        if model.layer_names != self.model.layer_names or model.shapes != self.model.shapes:
+        # A planted mistake leaves with its values only: what comes back is the layer that was meant.
+        ours = replace(self.model, layers=tuple(mended(layer) for layer in self.model.layers))
+        if model.layer_names != ours.layer_names or tuple(model.shapes.values()) != tuple(ours.shapes.values()):
             raise ModelFileError(
-                f"that model is {', '.join(model.layer_names)}, this one {', '.join(self.model.layer_names)}, or their widths "
+                f"that model is {', '.join(model.layer_names)}, this one {', '.join(ours.layer_names)}, or their widths "
                 "differ. Give one of the same layers."
             )
         return replace(self, parameters=parameters, state=state, history=[], training={}, extra={})
@@ -218,13 +226,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
     """The description and the arrays of a safetensors file."""
+    if path.is_dir():
+        raise ModelFileError(f"{path}: it is a folder. Give the file in it.")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise ModelFileError(f"{path}: there is no such file. Train one with backproof train RECIPE --save {path}.") from error
-    except IsADirectoryError as error:
-        raise ModelFileError(f"{path}: it is a folder. Give the file in it.") from error
     except safetensors.SafetensorError as error:
         raise ModelFileError(
             f"{path}: it is no safetensors file, or it is cut off ({error}). Give one that backproof train --save wrote."

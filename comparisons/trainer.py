@@ -58,6 +58,8 @@ class Trainer:
         self.history: list[dict[str, Any]] = []
         self.epoch = self.step = 0
         """Epochs that are complete, and updates of the parameters."""
+        self.batch_losses: list[float] = []
+        """Of the last epoch, each before its step."""
         self._images = {
             part: None if images is None else images.astype(self.dtype)
             for part, images in (
@@ -102,6 +104,7 @@ class Trainer:
             self._enter(phase, self._twin.parameters(), self._twin.state(), self.stages[self.phase])
         start = time.perf_counter()
         losses, right, seen, batches = self._train(within, on_step)
+        self.batch_losses = losses
         record: dict[str, Any] = {
             "epoch": self.epoch + 1,
             "phase": phase,
@@ -112,9 +115,10 @@ class Trainer:
             "trained_batches": len(losses),
             "seconds": time.perf_counter() - start,
         }
+        record |= self._evaluate() | self._look()
+        self.history.append(record)
         self.epoch += 1
-        self.history.append(record | self._evaluate() | self._look())
-        return self.history[-1]
+        return record
 
     def run(self, on_epoch: Callable[[dict[str, Any]], None] = lambda _: None) -> "Trainer":
         """All epochs that are left."""

@@ -9,7 +9,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from backproof.cli import app
+from backproof.cli import COMMANDS, app
 from comparisons import compare as compare_module
 from comparisons.compare import CompareError, compare
 from reports.terminal import TerminalProgress
@@ -313,6 +313,17 @@ def test_version_and_help():
         done = invoke(command, "--help")
         assert done.exit_code == 0
         assert "Exit code" in done.output
+
+
+def test_every_command_says_what_its_exit_codes_are_and_the_list_of_them_loads_no_numpy():
+    code = "import sys; from backproof.cli import app; sys.exit('numpy' in sys.modules or 'comparisons' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    listing = invoke("--help").output
+    for command in COMMANDS:
+        assert f" {command} " in listing
+        done = invoke(command, "--help")
+        assert done.exit_code == 0
+        assert "Exit code 0" in " ".join(done.output.split())
 
 
 @pytest.mark.skipif("BACKPROOF_MNIST" not in os.environ, reason="BACKPROOF_MNIST names no folder of the full MNIST")

@@ -144,6 +144,69 @@ class Exchanged(NumpyTwin):
         super().set_optimizer_state({{"m": "v", "v": "m"}.get(name, name): slot for name, slot in saved.items()}, step)
 
 
+class AfterTheStep(NumpyTwin):
+    """Gives the output that it has after the step."""
+
+    def train_step(self, x, y):
+        loss = super().train_step(x, y)
+        self._last_output = self.vjp(x, np.ones((len(x), self.model.widths[-1]))).output
+        return loss
+
+
+class Overwritten(NumpyTwin):
+    """Gives the output of whatever pass was the last."""
+
+    def predict(self, x):
+        self._last_output = super().predict(x)
+        return self._last_output
+
+
+class SharedOutput(NumpyTwin):
+    """Gives out its own array."""
+
+    def last_output(self):
+        return self._last_output
+
+
+class Stubborn(NumpyTwin):
+    """Stays at its first rate."""
+
+    def set_learning_rate(self, rate):
+        pass
+
+
+class SingleRate(NumpyTwin):
+    """Rounds the rate to float32."""
+
+    def set_learning_rate(self, rate):
+        super().set_learning_rate(float(np.float32(rate)))
+
+
+class OneStep(NumpyTwin):
+    """Goes back to the first rate after a step."""
+
+    def apply_gradients(self, gradients):
+        super().apply_gradients(gradients)
+        self.set_learning_rate(0.01)
+
+
+class StartsAnew(NumpyTwin):
+    """Forgets the moments where the rate changes, and not the count of steps."""
+
+    def set_learning_rate(self, rate):
+        super().set_learning_rate(rate)
+        saved, step = self.optimizer_state()
+        self.set_optimizer_state({name: np.zeros_like(slot) for name, slot in saved.items()}, step)
+
+
+class CountsAnew(NumpyTwin):
+    """Forgets the count of steps where the rate changes, and not the moments."""
+
+    def set_learning_rate(self, rate):
+        super().set_learning_rate(rate)
+        self.set_optimizer_state(self.optimizer_state()[0], 0)
+
+
 MISTAKES = {
     "activation relu": Leaky,
     "gives copies": Shared,
@@ -160,9 +223,14 @@ MISTAKES = {
     "layer layer_normalization": WrongInFloat32,
     "optimizer nadam": Exchanged,
 }
+MORE_MISTAKES = {
+    "gives its last output": (AfterTheStep, Overwritten, SharedOutput),
+    "changes its rate": (Stubborn, SingleRate, OneStep, StartsAnew, CountsAnew),
+}
+PLANTED = [*MISTAKES.items(), *((check, twin) for check, twins in MORE_MISTAKES.items() for twin in twins)]
 
 
-@pytest.mark.parametrize(("check", "twin"), MISTAKES.items(), ids=MISTAKES)
+@pytest.mark.parametrize(("check", "twin"), PLANTED, ids=[f"{check}-{twin.__name__}" for check, twin in PLANTED])
 def test_a_backend_with_a_mistake_fails(check, twin):
     class Mistaken(NumpyBackend):
         convention = "paper"

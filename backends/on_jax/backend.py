@@ -29,7 +29,7 @@ class JaxTwin:
         self._steps = 0
         self._average_decay = optimizer.average_decay
         self._description = optimizer
-        self._rate = float(optimizer.learning_rate)
+        self._rate: float | None = None
         self._last_output: Any = None
         with self._precision():
             transformation, self._row = optimizers.build(optimizer)
@@ -97,7 +97,7 @@ class JaxTwin:
 
     def set_learning_rate(self, rate: float) -> None:
         check_rate(self._description, rate)
-        self._rate = float(rate)
+        self._rate = None if rate == self._description.learning_rate else float(rate)
 
     def apply_gradients(self, gradients: Array) -> None:
         with self._precision():
@@ -158,8 +158,9 @@ class JaxTwin:
         return loss, output, parameters, new, optimizer_state
 
     def _apply(self, parameters: Tree, optimizer_state: Any, gradients: Tree, rate: Any) -> tuple[Tree, Any]:
-        # The rate is an argument of the compiled step, so that another one does not compile it anew.
-        transformation, _ = optimizers.build(at_rate(self._description, rate))
+        # Another rate is an argument of the compiled step, so that the next one does not compile it anew. The optimizer's own is
+        # a constant, which XLA may merge with others, as it does in adagrad: the bits depend on the rate, not on who set it.
+        transformation, _ = optimizers.build(self._description if rate is None else at_rate(self._description, rate))
         updates, new = transformation.update(gradients, optimizer_state, parameters)
         return optax.apply_updates(parameters, updates), new
 

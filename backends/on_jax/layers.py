@@ -24,6 +24,20 @@ def _dropout(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, trai
     return (kept / (1 - layer.rate) if training else x), s
 
 
+def _with_derivative(value: Any, other: Any) -> Any:
+    """The first one's value, to the bit, with the second one's derivative."""
+    return jax.lax.stop_gradient(value) + (other - jax.lax.stop_gradient(other))
+
+
+def _relu_without_mask(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
+    return _with_derivative(jax.nn.relu(x), x), s
+
+
+def _dropout_without_factor(layer: Any, p: Mapping[str, Any], s: State, x: Any, mask: Any, training: bool) -> tuple[Any, State]:
+    kept = x if mask is None else x * mask
+    return (_with_derivative(kept / (1 - layer.rate), kept) if training else x), s
+
+
 def _scale_and_shift(p: Mapping[str, Any], z: Any) -> Any:
     return z * p.get("scale", 1) + p.get("offset", 0)
 
@@ -78,12 +92,17 @@ LAYERS: dict[str, LayerRow] = {
     "prelu": _prelu,
 }
 
+MISTAKES: dict[str, LayerRow] = {"relu_without_mask": _relu_without_mask, "dropout_without_factor": _dropout_without_factor}
+"""The layers of scratch/mistakes.py."""
+
 GAPS: dict[str, str] = {}
 """What JAX's users do not have, and what there is instead."""
 
 
 def layer_row(layer: Layer) -> LayerRow:
     """The row of a layer or activation; raises NotOffered."""
+    if layer.name in MISTAKES:
+        return MISTAKES[layer.name]
     if isinstance(layer, Activation):
         function = find_row(ACTIVATIONS, ACTIVATION_GAPS, layer.name, "JAX")
         return lambda entry, p, s, x, mask, training: (function(x, **entry.settings), s)

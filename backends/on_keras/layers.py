@@ -37,6 +37,19 @@ class MaskedDropout(keras.layers.Layer):  # type: ignore[misc]
         return x * self.mask / (1 - self.rate) if training else x
 
 
+class DropoutWithoutFactor(MaskedDropout):
+    """The same value, with the derivative of x m."""
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        """Y = x m / (1 - p) in training."""
+        return with_derivative(x * self.mask / (1 - self.rate), x * self.mask) if training else x
+
+
+def with_derivative(value: Any, other: Any) -> Any:
+    """The first one's value, to the bit, with the second one's derivative."""
+    return tf.stop_gradient(value) + (other - tf.stop_gradient(other))
+
+
 class FlatEmbedding(keras.layers.Layer):  # type: ignore[misc]
     """An embedding from whole numbers as floats to one row of vectors side by side."""
 
@@ -112,12 +125,22 @@ LAYERS: dict[str, LayerRow] = {
     "prelu": LayerRow(lambda layer, dtype: keras.layers.PReLU(dtype=dtype), {"slope": "alpha"}),
 }
 
+MISTAKES: dict[str, LayerRow] = {
+    "relu_without_mask": LayerRow(
+        lambda layer, dtype: keras.layers.Activation(lambda z: with_derivative(keras.activations.relu(z), z), dtype=dtype)
+    ),
+    "dropout_without_factor": LayerRow(lambda layer, dtype: DropoutWithoutFactor(layer.rate, dtype)),
+}
+"""The layers of scratch/mistakes.py."""
+
 GAPS: dict[str, str] = {}
 """What Keras does not have, and what there is instead."""
 
 
 def layer_row(layer: Layer) -> LayerRow:
     """The row of a layer or activation; raises NotOffered."""
+    if layer.name in MISTAKES:
+        return MISTAKES[layer.name]
     if isinstance(layer, Activation):
         function = find_row(ACTIVATIONS, ACTIVATION_GAPS, layer.name, "Keras")
         # keras.layers.Activation takes its output to be as wide as its input, so the layer behind a GLU would expect twice its width.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backends.interface import find_row
-from backends.on_torch.activations import ACTIVATIONS
+from backends.on_torch.activations import ACTIVATIONS, Function
 from backends.on_torch.activations import GAPS as ACTIVATION_GAPS
 from backends.on_torch.framework import functional, torch
 from scratch.activations import Activation
@@ -36,6 +36,22 @@ class MaskedDropout(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Y = x m / (1 - p) in training."""
         return x * self.mask.to(x.dtype) / (1 - self.rate) if self.training else x
+
+
+class DropoutWithoutFactor(MaskedDropout):
+    """The same value, with the derivative of x m."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Y = x m / (1 - p) in training."""
+        if not self.training:
+            return x
+        kept = x * self.mask.to(x.dtype)
+        return with_derivative(kept / (1 - self.rate), kept)
+
+
+def with_derivative(value: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """The first one's value, to the bit, with the second one's derivative."""
+    return value.detach() + (other - other.detach())
 
 
 class UnitNormalization(torch.nn.Module):
@@ -85,12 +101,20 @@ LAYERS: dict[str, LayerRow] = {
     "prelu": LayerRow(lambda layer: torch.nn.PReLU(layer.inputs), {"slope": "weight"}),
 }
 
+MISTAKES: dict[str, LayerRow] = {
+    "relu_without_mask": LayerRow(lambda layer: Function(lambda z: with_derivative(torch.relu(z), z))),
+    "dropout_without_factor": LayerRow(lambda layer: DropoutWithoutFactor(layer.rate)),
+}
+"""The layers of scratch/mistakes.py."""
+
 GAPS: dict[str, str] = {}
 """What PyTorch does not have, and what there is instead."""
 
 
 def layer_row(layer: Layer) -> LayerRow:
     """The row of a layer or activation; raises NotOffered."""
+    if layer.name in MISTAKES:
+        return MISTAKES[layer.name]
     if isinstance(layer, Activation):
         make = find_row(ACTIVATIONS, ACTIVATION_GAPS, layer.name, "PyTorch")
         return LayerRow(lambda entry: make(**entry.settings))

@@ -1,7 +1,7 @@
 """What a backend must do to be one, as a list of checks: ours pass them, and a stranger's proves itself with them."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from scratch.arrays import CONVENTIONS, Array
 from scratch.layers import BatchNormalization, Dense, Dropout, Layer, Regularizer
 from scratch.losses import softmax_cross_entropy
 from scratch.model import Model
-from scratch.optimizers import SGD, Adam
+from scratch.optimizers import SGD, Adam, Optimizer
 
 MODEL = Model(5, (Dense(5, 4), ACTIVATIONS["tanh"], Dense(4, 3)), softmax_cross_entropy())
 
@@ -52,6 +52,8 @@ def conformance(backend: Backend) -> list[Check]:
         _changes_nothing,
         _has_modes,
         _trains,
+        _gives_its_last_output,
+        _changes_its_rate,
         _computes_in_training,
         _continues,
     ]
@@ -189,6 +191,83 @@ def _trains(backend: Backend) -> None:
         )
         apart = float(np.abs(twin.parameters() - other.parameters()).max())
         assert apart <= allowed, "train_step() should be loss_and_gradients() and apply_gradients()."
+
+
+def _gives_its_last_output(backend: Backend) -> None:
+    model = Model(5, (Dense(5, 8), Dropout(0.5)), softmax_cross_entropy())
+    for dtype, twin, _ in _twins(backend, model):
+        x, y = _batch(dtype)
+        twin.set_masks(model.draw_masks(np.random.default_rng(3), len(x)))
+        expected = twin.vjp(x, np.ones((6, 8), dtype)).output
+        twin.train_step(x, y)
+        twin.predict(x)
+        found = twin.last_output()
+        assert found.shape == expected.shape, f"last_output() has the shape {found.shape}, not {expected.shape}."
+        # As in `_trains`; here are fewer operations, and a step of training or a pass of inference changes far more.
+        allowed = 64 * float(np.finfo(dtype).eps) * max(1.0, float(np.abs(expected).max()))
+        assert float(np.abs(found - expected).max()) <= allowed, (
+            "last_output() should be that of the last train_step(), in training and before the step, whatever came afterwards."
+        )
+        kept = found.copy()
+        found[...] = 0
+        assert np.array_equal(twin.last_output(), kept), "last_output() should return a copy: writing to it has changed it."
+
+
+RATES = (0.3, 0.007, 0.1)
+"""None is exact in float32, so that one which takes a detour through it is seen."""
+
+
+def _changes_its_rate(backend: Backend) -> None:
+    """Compiled steps with several rates, and steps with gradients that are given, against scratch in float128."""
+    convention = backend.convention or "paper"
+    missing = []
+    optimizers: tuple[Optimizer, ...] = (
+        Adam(0.01, convention=convention),
+        SGD(0.01, momentum=0.9, convention=convention),
+        SGD(0.01, convention=convention),
+    )
+    for optimizer in optimizers:
+        try:
+            ladder = _at_rates(backend, optimizer)
+        except NotOffered as reason:
+            missing.append(str(reason))
+            continue
+        assert ladder.verdict in RIGHT, (
+            f"set_learning_rate() should change the rate of all later steps and nothing else, but training with {optimizer.name} is "
+            f"{ladder.verdict}: {ladder.reason} {dict(ladder.errors)}"
+        )
+    if len(missing) == len(optimizers):
+        raise NotOffered(missing[0])
+
+
+def _at_rates(backend: Backend, optimizer: Optimizer) -> Ladder:
+    """Parameters after three steps at each of several rates. The reference is a new twin with the old one's state per rate."""
+    parameters, found = MODEL.initialize(np.random.default_rng(0)), {}
+    gradients = np.random.default_rng(5).standard_normal(MODEL.size).astype(np.float32)
+
+    def steps(twin: Twin, dtype: str) -> None:
+        x, y = _batch("float32")
+        twin.train_step(as_dtype(x, dtype), y)
+        twin.apply_gradients(as_dtype(gradients, dtype))
+        twin.train_step(as_dtype(x, dtype), y)
+
+    for dtype in DTYPES:
+        twin = backend.mirror(MODEL, parameters, optimizer, dtype)
+        steps(twin, dtype)
+        for rate in RATES:
+            twin.set_learning_rate(rate)
+            steps(twin, dtype)
+        found[dtype] = twin.parameters()
+        count = twin.optimizer_state()[1]
+        assert count == 3 * (1 + len(RATES)), f"after set_learning_rate(), optimizer_state() counts {count} steps, not all."
+    reference = NumpyTwin(MODEL, parameters, optimizer, "float128")
+    steps(reference, "float128")
+    for rate in RATES:
+        before = reference
+        reference = NumpyTwin(MODEL, before.parameters(), replace(optimizer, learning_rate=rate), "float128")
+        reference.set_optimizer_state(*before.optimizer_state())
+        steps(reference, "float128")
+    return judge_results(found, reference.parameters())
 
 
 def _computes_in_training(backend: Backend) -> None:
