@@ -1,1 +1,1 @@
-"""Sweeps: many runs of one recipe with other numbers, trained side by side."""
+"""Sweeps: many sets of hyperparameters times many seeds, stacked where they share their batches, resumable, on many machines."""
