@@ -25,7 +25,7 @@ def to_html(checked: Checked) -> str:
     results = checked.results
     one = results[0].derivations[0] if len(results) == 1 and len(results[0].derivations) == 1 else None
     page: str = (
-        _environment()
+        environment()
         .get_template("check.html.j2")
         .render(
             checked=checked,
@@ -41,7 +41,7 @@ def to_html(checked: Checked) -> str:
 def fragment(result: CheckResult) -> str:
     """The result for a notebook: without plots, with its own style."""
     return (
-        _environment()
+        environment()
         .from_string(
             '{% from "check_parts.html.j2" import derivation with context %}<style>{% include "check.css" %}</style>'
             '<div class="backproof">{% for found in result.derivations %}{{ derivation(found, result.file, none) }}{% endfor %}'
@@ -51,10 +51,11 @@ def fragment(result: CheckResult) -> str:
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"symbols": SYMBOLS, "rungs": RUNGS, "findings": findings}
-    environment.filters |= {
+def environment() -> Environment:
+    """Where templates are found that show derivations, with all that `check_parts.html.j2` needs."""
+    made = Environment(loader=PackageLoader("reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    made.globals |= {"symbols": SYMBOLS, "rungs": RUNGS, "findings": findings}
+    made.filters |= {
         "code": _code,
         "error": error_text,
         "slope": slope_text,
@@ -64,7 +65,7 @@ def _environment() -> Environment:
         "place": _place,
         "short": lambda file: where(file, None),
     }
-    return environment
+    return made
 
 
 def _place(found: DerivationResult, file: str | None) -> str:

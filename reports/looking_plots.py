@@ -219,7 +219,8 @@ def batch_loss_curve(losses: Sequence[float], per_epoch: int, title: str = "Loss
     )
     whole = len(values) // per_epoch * per_epoch
     means = values[:whole].reshape(-1, per_epoch).mean(axis=1)
-    figure.add_scatter(
+    # Drawn as the points are, since what is not lies beneath them.
+    figure.add_scattergl(
         x=np.arange(1, len(means) + 1), y=means, mode="lines", line={"color": "#D55E00"}, name="mean of an epoch"
     )
     figure.update_xaxes(title="epoch")

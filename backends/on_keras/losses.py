@@ -115,6 +115,8 @@ def loss_function(loss: Loss, dtype: str) -> Callable[[Any, Any, Any], Any]:
         if loss.per_row or loss.reduction == "mean":
             return result
         batch, units = z.shape
+        if batch is None:  # a graph does not know it behind a layer of ours with a variable of any shape, such as a mask
+            batch = tf.cast(tf.shape(z)[0], z.dtype)
         rows = batch if weights is None or loss.weight_divisor == "count" else tf.reduce_sum(weights)
         return result * units / loss.divisor(rows, units)
 

@@ -24,8 +24,9 @@ DRAWS = 2
 """Sets of inputs: a mistake that one set hides, another shows."""
 SECONDS = 3.0
 """About how long the differences of one set of inputs may take; beyond it a sample of the elements stands for all."""
-FEWEST, MOST = 48, 4000
-"""Elements differentiated at least, and at most."""
+FEWEST, MOST = 64, 4000
+"""Elements differentiated at least, and at most. The first holds all points of an elementwise pair, whatever else the machine does: a random
+direction would cross the kink that one of them sits on."""
 VANISHING = UNIT_ROUNDOFF["float32"]
 """A gradient smaller than this share of the largest one is measured against that: it is what remains of a cancellation."""
 FLOAT64_PLATEAU = 8 * UNIT_ROUNDOFF["float64"]

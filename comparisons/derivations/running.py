@@ -33,6 +33,8 @@ _LIBRARIES = tuple(
 _HOUSE = tuple(
     str(FilePath(__file__).resolve().parents[2] / room) for room in ("scratch", "backends", "comparisons", "reports")
 )
+_GUESTS = str(FilePath(__file__).resolve().parents[1] / "sources" / "derivations")
+"""Derivations that came from elsewhere and are checked like any user's."""
 
 
 def is_users(function: Any) -> bool:
@@ -40,7 +42,9 @@ def is_users(function: Any) -> bool:
     code = getattr(function, "__code__", None)
     if code is None:
         return False
-    name = code.co_filename
+    name: str = code.co_filename
+    if name.startswith(_GUESTS):
+        return True
     return not name.startswith((*_LIBRARIES, *_HOUSE)) and "site-packages" not in name
 
 

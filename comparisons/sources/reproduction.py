@@ -8,10 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from comparisons.datasets import Dataset
 from comparisons.derivations.files import Checked, check_files
+from comparisons.trained import ModelFileError
+from comparisons.trainer import Trainer
 
 DERIVATIONS = Path(__file__).parent / "derivations"
 PRINTED = Path(__file__).parent / "printed"
+SAVE_EVERY = 30.0
+"""Seconds after which a run is kept as it is."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage, the steps done and their number."""
@@ -29,6 +34,8 @@ class Settings:
     quick: bool = False
     """A few epochs and one seed of everything: minutes become seconds, and claims that need the whole run are left open."""
     progress: Progress = lambda *_: None
+    keep: Path | None = None
+    """A folder that keeps the runs of `trained`, so that one that was stopped goes on, and one that is done is not repeated."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ class Reproduction:
     """Its derivations, checked and annotated."""
     answers: list[Answer] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    material: dict[str, Any] = field(default_factory=dict)
+    """What `reports` draws pictures of, by name; not part of the saved results."""
     data: str = ""
     """Where the digits came from."""
     seconds: float = 0.0
@@ -118,10 +127,46 @@ def run_parts(result: Reproduction, parts: Sequence[Part], progress: Progress) -
         for done, (name, add) in enumerate(parts):
             progress(f"{result.source}: {name}", done, len(parts))
             add(result)
+            progress(f"{result.source}: {name}", len(parts), len(parts))  # no longer worked on
     except KeyboardInterrupt:
         result.interrupted = True
     result.seconds = time.perf_counter() - began
     return result
+
+
+def trained(
+    settings: Settings,
+    recipe: str,
+    name: str,
+    *,
+    backend: str = "numpy",
+    overrides: dict[str, Any] | None = None,
+    data: Dataset | None = None,
+    measure: Callable[[Trainer], Mapping[str, Any]] = lambda _: {},
+) -> Trainer:
+    """Train a recipe to its end; `name` tells the run from others in the progress and in `settings.keep`.
+
+    What `measure` finds after an epoch is added to that epoch's record.
+    """
+    path = settings.keep / f"{name.replace(', ', '-').replace(' ', '-')}.safetensors" if settings.keep else None
+    trainer = None
+    if path is not None and path.exists():
+        try:
+            trainer = Trainer.resume(path, recipe, data_dir=settings.data_dir, backend=backend, overrides=overrides, data=data)
+        except ModelFileError:
+            trainer = None  # what is kept there is of another recipe or of other images, and is written over
+    if trainer is None:
+        trainer = Trainer(recipe, data_dir=settings.data_dir, backend=backend, overrides=overrides, data=data)
+    saved = time.monotonic()
+    settings.progress(name, trainer.epoch, trainer.epochs)
+    while trainer.epoch < trainer.epochs:
+        trainer.run_epoch().update(measure(trainer))
+        settings.progress(name, trainer.epoch, trainer.epochs)
+        if path is not None and (trainer.epoch == trainer.epochs or time.monotonic() - saved > SAVE_EVERY):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            trainer.save(path)
+            saved = time.monotonic()
+    return trainer
 
 
 def audited(*names: str) -> list[Checked]:
