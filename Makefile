@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: report test lint bench catalogue verify gallery docs clean
+.PHONY: report test lint bench catalogue verify reproduce gallery docs clean
 
 report: .venv/.report
 	$(BIN)/backproof compare --out backproof-report
@@ -35,8 +35,12 @@ docs: .venv/.report
 verify: .venv/.test
 	$(BIN)/backproof verify --html backproof-verify/index.html
 
+# The five source systems in full, on every backend; about an hour and a half on two cores. Needs MNIST's files, in BACKPROOF_MNIST.
+reproduce: .venv/.test
+	$(BIN)/backproof reproduce all
+
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis backproof-report backproof-verify backproof-fuzz
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis backproof-report backproof-verify backproof-fuzz backproof-reproduction backproof-tune
 
 # A stamp tells that .venv holds what pyproject.toml and constraints.txt ask for; .venv itself may have been there before.
 .venv/.report: pyproject.toml constraints.txt

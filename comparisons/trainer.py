@@ -103,7 +103,7 @@ class Trainer:
         if phase != self.phase:
             self._enter(phase, self._twin.parameters(), self._twin.state(), self.stages[self.phase])
         start = time.perf_counter()
-        losses, right, seen, batches = self._train(within, on_step)
+        losses, right, seen, trained, batches = self._train(within, on_step)
         self.batch_losses = losses
         record: dict[str, Any] = {
             "epoch": self.epoch + 1,
@@ -112,7 +112,8 @@ class Trainer:
             "loss": float(np.mean(losses)) if losses else None,
             "train_accuracy": right / seen if seen else None,
             "batches": batches,
-            "trained_batches": len(losses),
+            "trained_batches": trained,
+            "updates": len(losses),
             "seconds": time.perf_counter() - start,
         }
         record |= self._evaluate() | self._look()
@@ -200,8 +201,11 @@ class Trainer:
             trainer._moments.count = training["moments"]
         return trainer
 
-    def _train(self, epoch: int, on_step: OnStep) -> tuple[list[float], int, int, int]:
-        """All batches of one epoch, the `epoch`-th of its phase: losses before each step, right outputs of how many, batches."""
+    def _train(self, epoch: int, on_step: OnStep) -> tuple[list[float], int, int, int, int]:
+        """All batches of one epoch, the `epoch`-th of its phase.
+
+        Returns the losses before each step, the right outputs and of how many, the batches that were trained and all of them.
+        """
         stage, twin, settings = self.stages[self.phase], self._twin, self.stages[self.phase].training
         images, labels = self._images["train"], self._labels
         assert images is not None
@@ -212,7 +216,7 @@ class Trainer:
         if not steady and stage.schedule.per == "epoch":
             self._set_rate(schedule.rate(epoch))
         losses: list[float] = []
-        right = seen = 0
+        right = seen = trained = 0
         for done, rows in enumerate(batches, start=1):
             x, y = images[rows], labels[rows]
             if len(x) < self.model.fewest_rows:
@@ -220,6 +224,7 @@ class Trainer:
             if settings.train_above is not None and not self._loss(twin.predict(x), y) > settings.train_above:
                 on_step(done, len(batches))
                 continue
+            trained += 1
             repeats = 1 if "stale_deltas" in stage.mistakes else settings.updates_per_batch
             for _ in range(repeats):
                 if masked:
@@ -232,7 +237,7 @@ class Trainer:
                     right += int((classify(self.model, self._output()) == self.data.train_labels[rows]).sum())
                     seen += len(x)
             on_step(done, len(batches))
-        return losses, right, seen, len(batches)
+        return losses, right, seen, trained, len(batches)
 
     def _update(self, x: Array, y: Array, repeats: int) -> float:
         """One step of the optimizer, or what a mistake has in its place; the loss before it."""

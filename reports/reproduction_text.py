@@ -132,7 +132,7 @@ def to_markdown(results: Results) -> str:
                 claim["printed"],
                 claim["found"],
                 " ".join(filter(None, (claim["criterion"], claim["note"]))),
-                f"`{claim['command']}`" + (f", seeds {listed_seeds(claim['seeds'])}" if claim["seeds"] else ""),
+                f"`{claim['command']}`" + (f", {listed_seeds(claim['seeds'])}" if claim["seeds"] else ""),
             )
             for claim in results["claims"]
         ]
@@ -154,14 +154,21 @@ def to_markdown(results: Results) -> str:
     if found:
         lines += ["## Derivations", "", *table(("file", "derivation", "verdict", "found"), found), ""]
     versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
-    return "\n".join([*lines, f"{escape(results['data'])} {duration(results['seconds'])}; {versions}.", ""])
+    return "\n".join(
+        [
+            *lines,
+            f"{escape(results['data'])} {duration(results['seconds'])}, without runs that were kept from before; {versions}.",
+            "",
+        ]
+    )
 
 
 def listed_seeds(seeds: Sequence[int]) -> str:
-    """Seeds in a row as their ends."""
+    """Seeds in words, those in a row as their ends."""
     whole = list(seeds)
     row = len(whole) > 2 and whole == list(range(whole[0], whole[-1] + 1))
-    return f"{whole[0]} to {whole[-1]}" if row else ", ".join(map(str, whole))
+    said = f"{whole[0]} to {whole[-1]}" if row else ", ".join(map(str, whole))
+    return f"seed{'s' if len(whole) > 1 else ''} {said}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], raw: Sequence[int] = ()) -> list[str]:

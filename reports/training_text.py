@@ -35,7 +35,7 @@ def epoch_line(trainer: Trainer, record: Mapping[str, Any]) -> str:
     if stage.schedule.name != "constant":
         words.append(f"rate {record['learning_rate']:.3g}")
     if stage.training.train_above is not None:
-        words.append(f"{record['trained_batches']:,} updates in {record['batches']:,} batches")
+        words.append(f"{record['trained_batches']:,} of {record['batches']:,} batches")
     words.append(f"{record['seconds']:.1f} s")
     return "   ".join(words)
 

@@ -101,7 +101,9 @@ def test_whether_a_source_holds(states, interrupted, expected):
     assert ("Stopped" in sentence(results)) is interrupted
 
 
-@pytest.mark.parametrize(("seeds", "text"), [((0, 1, 2, 3), "0 to 3"), ((1,), "1"), ((0, 2), "0, 2"), ((0, 1), "0, 1")])
+@pytest.mark.parametrize(
+    ("seeds", "text"), [((0, 1, 2, 3), "seeds 0 to 3"), ((1,), "seed 1"), ((0, 2), "seeds 0, 2"), ((0, 1), "seeds 0, 1")]
+)
 def test_seeds_in_words(seeds, text):
     assert listed_seeds(seeds) == text
 

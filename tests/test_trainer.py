@@ -85,8 +85,8 @@ def test_batches_below_the_threshold_are_left_out():
 
 def test_repeated_updates_count_as_steps_and_shares_as_batches():
     trainer = Trainer(recipe(training={"updates_per_batch": 3, "batch_size": 0.1}))
-    assert trainer.run_epoch()["batches"] == 10
-    assert trainer.step == 30
+    record = trainer.run_epoch()
+    assert (record["batches"], record["trained_batches"], record["updates"], trainer.step) == (10, 10, 30, 30)
     assert Trainer(recipe(training={"batch_size": "all"})).run_epoch()["batches"] == 1
 
 

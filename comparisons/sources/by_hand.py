@@ -197,12 +197,14 @@ def _add_readings(study: Study, result: Reproduction) -> None:
                 "bias correction": "yes" if corrected else "no",
                 **{name: float(np.mean(values)) for name, values in found.items()},
                 "mended (Adam)": float(np.mean(mended[rate])),
+                "reset, best seed": max(found["reset"]),
                 **{f"{name}, seeds": _range(values) for name, values in found.items()},
                 "mended, seeds": _range(mended[rate]),
             }
         )
     table = pd.DataFrame(rows)
-    distance = np.maximum(abs(table["reset"] - TOLD_RESET), abs(table["kept"] - TOLD_KEPT))
+    # One number was told as the best that was seen, the other as a usual one.
+    distance = np.maximum(abs(table["reset, best seed"] - TOLD_RESET), abs(table["kept"] - TOLD_KEPT))
     best = table.iloc[int(distance.argmin())]
     sensible = table.iloc[0]
     whole = not study.settings.quick
@@ -210,9 +212,9 @@ def _add_readings(study: Study, result: Reproduction) -> None:
         Claim(
             what="moments per example: reset in every batch, and kept",
             printed="40 % at best, and about 85 %",
-            found=f"{best['reset']:.0%} and {best['kept']:.0%} (mended: {best['mended (Adam)']:.0%})",
+            found=f"{best['reset, best seed']:.0%} at best ({best['reset']:.0%} in the mean), and {best['kept']:.0%}; mended: {best['mended (Adam)']:.0%}",
             holds=bool(distance.min() <= POINTS) if whole else None,
-            criterion=f"One reading gives both within {100 * POINTS:.0f} points, in the mean of {len(seeds)} seeds.",
+            criterion=f"One of {len(readings)} readings gives both within {100 * POINTS:.0f} points: reset in the best of {len(seeds)} seeds, kept in the mean.",
             command=f"{COMMAND} --seeds {len(seeds)}",
             seeds=seeds,
             note=f"With a rate of {best['rate']:g}, {'with' if best['bias correction'] == 'yes' else 'without'} bias correction, batches of {batch}, "

@@ -323,14 +323,19 @@ def _curves(result: Reproduction, table: pd.DataFrame, runs: Sequence[Run]) -> N
         if not own:
             continue
         shown = {"sgd": "test error", "dropout": "training error", "batched": "training error"}[program]
-        for figure, column in ((shown, "printed_error"), ("test accuracy", None)):
+        accuracy = {"sgd": "printed_correct", "dropout": None, "batched": "printed_test_acc"}[program]
+        for figure, column in ((shown, "printed_error"), ("test accuracy", accuracy)):
             lines: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
             if column is not None:
                 lines["printed"] = ([int(epoch) for epoch in rows["epoch"]], [float(value) for value in rows[column]])
             for run in own:
                 name = f"{load_backend(run.backend).title}{', mended' if run.mended else ''}"
                 lines[name] = (list(range(1, len(run.rows) + 1)), [row[figure] for row in run.rows])
-            note = f"The source's first column, which is the {figure}." if column else "The source printed every tenth epoch."
+            note = (
+                f"The source's column is headed {HEADINGS[column]} and is the {figure}."
+                if column
+                else "The source printed no figure that is one."
+            )
             result.curves.append(Curve(f"{program}: {figure}", "epoch", figure, lines, COMMAND, note))
 
 
@@ -361,7 +366,7 @@ def _cost(result: Reproduction, runs: Sequence[Run]) -> None:
         Answer(
             question="What did the mistakes cost?",
             answer=f"{said}. Same initial weights, same order and, in its first update, the same masks. `batched` mended takes 100 gradients of "
-            "the batch's loss, each with a mask of its own.",
+            "the batch's loss, each with a mask of its own, and its training figures are those before all of them.",
             table=pd.DataFrame(content),
             command=COMMAND,
         )

@@ -110,11 +110,7 @@ def _stages(study: Study) -> pd.DataFrame:
         for title, runs in study.runs.items():
             own = [[record for record in run if record["phase"] == phase] for run in runs]
             row[title] = float(np.mean([records[-1]["test_accuracy"] for records in own]))
-            left_out += [
-                1 - record["trained_batches"] / (record["batches"] * stage.training.updates_per_batch)
-                for records in own
-                for record in records
-            ]
+            left_out += [1 - record["trained_batches"] / record["batches"] for records in own for record in records]
         row["batches left out"] = f"{100 * max(0.0, float(np.mean(left_out))):.0f} %"
         rows.append(row)
     return pd.DataFrame(rows)
