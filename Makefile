@@ -18,6 +18,7 @@ lint: .venv/.test
 
 bench: .venv/.bench
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench_tuning
 
 # Planted mistakes, right derivations and random networks, beside five other gradient checkers; about ten minutes on two cores.
 catalogue: .venv/.test .venv/.bench

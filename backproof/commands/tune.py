@@ -38,7 +38,8 @@ def register(app: typer.Typer) -> None:
 
 def tune(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A built-in recipe's name (backproof recipes) or a TOML file, with [tune].")
+        str,
+        typer.Argument(metavar="RECIPE", help="A built-in recipe's name (backproof recipes) or a TOML file, with \\[tune]."),
     ],
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs per set, from the seeds 0, 1, ...; the recipe's number otherwise.")

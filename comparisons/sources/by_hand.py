@@ -86,7 +86,7 @@ def reproduce(settings: Settings) -> Reproduction:
         title="784-16-16-10 by hand",
         summary="",
         recipes=(NETWORK, RESET),
-        data=f"MNIST ({data.source}): {len(data.train_labels):,} training and {len(data.test_labels):,} test images.",
+        data=f"MNIST: {len(data.train_labels):,} training and {len(data.test_labels):,} test images.",
     )
     parts = [
         ("derivations", _audit),

@@ -30,7 +30,7 @@ def reproduce(settings: Settings) -> Reproduction:
         title="784-156-10 trained in stages to 95 %",
         summary="",
         recipes=(STAGED, SECOND),
-        data=f"MNIST ({data.source}): {len(data.train_labels):,} training and {len(data.test_labels):,} test images.",
+        data=f"MNIST: {len(data.train_labels):,} training and {len(data.test_labels):,} test images.",
     )
     parts = [
         ("derivations", _audit),

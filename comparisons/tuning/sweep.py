@@ -116,7 +116,7 @@ def tune(
     data = data_of(chosen, folder_of_data)
     sets = hyperparameter_sets(chosen.tune)
     tasks = plan(chosen, sets, seeds, data, folder_of_data)
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or _cores()
     who = f"the cluster at {cluster}" if cluster else f"{workers} process{'es' if workers > 1 else ''}"
     sweep = Sweep(chosen, sets, seeds, stacked=sum(len(task.runs) for task in tasks if task.stacked), workers=who)
     store = Store(folder, _identity(chosen, seeds, data))
@@ -150,6 +150,11 @@ def _identity(recipe: Recipe, seeds: int, data: Dataset) -> dict[str, Any]:
         "images": [len(data.train_images), len(data.test_images), zlib.crc32(images.tobytes())],
         "versions": {"backproof": version("backproof"), "numpy": np.__version__, "machine": platform.machine()},
     }
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cell(value: Any) -> Any:
