@@ -1,6 +1,5 @@
 """Training from Python and from the command line: a run is begun or gone on with, and its file is whole after every epoch."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -124,9 +123,8 @@ def go_on(
     """Train what is left, up to that epoch, and save after every epoch; ends early where a loss is not finite."""
     last = trainer.epochs if until is None else min(until, trainer.epochs)
     if save is not None and trainer.epoch < last:
-        trainer.save(
-            save
-        )  # a file that cannot be written is noticed now, and a kill in the first epoch leaves one to go on with
+        # A file that cannot be written is noticed now, and a kill in the first epoch leaves one to go on with.
+        trainer.save(save)
     saved = len(trainer.history)
     try:
         with np.errstate(all="ignore"):  # a run that diverges is told by its loss
@@ -147,8 +145,8 @@ def go_on(
 
 
 def is_finite(record: Mapping[str, Any]) -> bool:
-    """Whether the loss of an epoch is a number; one in which no batch was trained has none, which is no fault."""
-    return record["loss"] is None or math.isfinite(record["loss"])
+    """Whether the network was still one of numbers after that epoch."""
+    return bool(record["finite"])
 
 
 def _resumed(
@@ -173,7 +171,9 @@ def _resumed(
                 f"{save}: it was trained with {option} {was}, and other bits come of {given}. Leave out {option}, or start from "
                 "the file with --load."
             )
-    chosen = _lengthened(load_recipe(found.recipe if recipe is None else recipe, asked), epochs)
+    chosen = load_recipe(found.recipe if recipe is None else recipe, asked)
+    if epochs is not None and epochs > chosen.epochs:  # fewer end this run early, and leave the plan in the file as it is
+        chosen = _lengthened(chosen, epochs)
     try:
         return Trainer.resume(save, chosen, data_dir=data_dir)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -207,7 +207,9 @@ def _check_replaceable(path: Path) -> None:
             f"{path}: a file is there that is no model of backproof. Choose another place with --save."
         ) from error
     done = there.training.get("epoch", 0)
-    if "optimizer_step" in there.training and 0 < done < there.recipe.epochs:
+    if "optimizer_step" not in there.training:
+        raise ModelFileError(f"{path}: a model is there that no training of ours left. Choose another place with --save.")
+    if 0 < done < there.recipe.epochs:
         raise ModelFileError(
             f"{path}: {done} of {there.recipe.epochs} epochs of a training are in it. Go on with --resume, or remove it first."
         )

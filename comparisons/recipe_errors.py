@@ -13,6 +13,16 @@ class RecipeError(Exception):
     """The recipe cannot be used. The message says where, what is wrong and what would be right."""
 
 
+SHAPES = {
+    "tuple_type": "a list in square brackets, such as [32]",
+    "too_short": "a longer list",
+    "dict_type": 'a table, such as { name = "..." }',
+    "model_type": 'a table, such as { name = "..." }',
+    "model_attributes_type": 'a table, such as { name = "..." }',
+}
+"""What pydantic's types of errors about lists and tables mean in a TOML file."""
+
+
 def explain(file: str, root: type[BaseModel], error: ValidationError, prefix: str = "") -> str:
     """The first problem as one line with its path; the number of further ones after it."""
     details = error.errors()
@@ -26,6 +36,11 @@ def explain(file: str, root: type[BaseModel], error: ValidationError, prefix: st
         allowed = [part.strip("' ") for part in first["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         given = json.dumps(first["input"], default=str)
         message = f"{given} is not known{nearest(str(first['input']), allowed)} Allowed: {', '.join(allowed)}."
+    elif first["type"] in SHAPES:
+        given = json.dumps(first["input"], default=str)
+        message = f"{given} does not fit; it should be {SHAPES[first['type']]}."
+        if location == ["phases"]:
+            message = "it should be a list of tables. Write [[phases]] over each of them."
     else:
         reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         if first["type"] == "less_than_equal":

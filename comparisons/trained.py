@@ -1,9 +1,11 @@
 """A trained network: its parameters with the recipe that made them, as a file, in a framework, and asked what it sees."""
 
+import glob
+import itertools
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from comparisons.datasets import scale
 from comparisons.recipe import Recipe, parse_recipe
 from comparisons.recipe_errors import RecipeError
 from comparisons.training import classify, takes_logits
-from scratch.activations import ACTIVATIONS
+from scratch.activations import ACTIVATIONS, Activation
 from scratch.arrays import Array
+from scratch.layers import Layer
 from scratch.mistakes import mended
 from scratch.model import Model
 
@@ -28,7 +31,7 @@ class ModelFileError(Exception):
     """The file cannot be used as a model. The message is one sentence on what is wrong and one on what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedModel:
     """A network with its parameters; `history` is what was measured after every epoch of its training."""
 
@@ -46,6 +49,11 @@ class TrainedModel:
     extra: Mapping[str, Array] = field(default_factory=dict)
     """The arrays that belong to it, such as an optimizer's moments, by name."""
 
+    def __repr__(self) -> str:
+        layers = ", ".join(self.model.layer_names)
+        digits = ", ".join(map(str, self.labels))
+        return f"TrainedModel({self.recipe.title!r}: {self.model.inputs} inputs, {layers}; digits {digits}; {self.dtype})"
+
     @property
     def dtype(self) -> str:
         """The precision of the parameters."""
@@ -61,7 +69,18 @@ class TrainedModel:
         return twin
 
     def scaled(self, images: Array) -> Array:
-        """Images (rows, pixels) in [0, 1] as the network takes them."""
+        """Images (rows, pixels) in [0, 1] as the network takes them; (rows, height, width) and a single row of pixels do too.
+
+        Raises ValueError for images of another size or range.
+        """
+        images = np.asarray(images)
+        images = images[None] if images.ndim == 1 else images.reshape(len(images), -1)
+        if images.shape[1] != self.model.inputs:
+            raise ValueError(
+                f"an image has {images.shape[1]} pixels, the network takes {self.model.inputs}. Give rows of that many."
+            )
+        if images.size and not (images.min() >= 0 and images.max() <= 1):
+            raise ValueError("pixels are to be from 0 to 1. Divide bytes by 255; the network's own scaling comes after that.")
         return scale(images, self.recipe.data.scaling, self.recipe.training.starts_exact_in).astype(self.dtype)
 
     def outputs(self, images: Array) -> Array:
@@ -173,13 +192,34 @@ class TrainedModel:
 
     def _with(self, model: Model, parameters: Array, state: Array) -> "TrainedModel":
         # A planted mistake leaves with its values only: what comes back is the layer that was meant.
-        ours = replace(self.model, layers=tuple(mended(layer) for layer in self.model.layers))
-        if model.layer_names != ours.layer_names or tuple(model.shapes.values()) != tuple(ours.shapes.values()):
-            raise ModelFileError(
-                f"that model is {', '.join(model.layer_names)}, this one {', '.join(ours.layer_names)}, or their widths "
-                "differ. Give one of the same layers."
-            )
+        ours = [mended(layer) for layer in self.model.layers]
+        for name, layer, theirs in itertools.zip_longest(self.model.layer_names, ours, model.layers):
+            if layer is None or theirs is None or _decisive(layer) != _decisive(theirs):
+                raise ModelFileError(
+                    f"{name or 'the end'}: that model has {_described(theirs)} where this one has {_described(layer)}. "
+                    "Give one of the same layers and settings."
+                )
+        if not (np.isfinite(parameters).all() and np.isfinite(state).all()):
+            raise ModelFileError("that model holds numbers that are not finite. Train it again with a lower learning rate.")
         return replace(self, parameters=parameters, state=state, history=[], training={}, extra={})
+
+
+def _decisive(layer: Layer) -> tuple[str, dict[str, Any]]:
+    """What decides a layer's outputs in inference, beside its parameters and its state."""
+    if isinstance(layer, Activation):
+        return layer.name, {key: float(np.float32(value)) for key, value in layer.settings.items()}
+    # How it was drawn, which units it drops and how its running variance is estimated are matters of training.
+    left_out = ("kernel_initializer", "bias_initializer", "kernel_regularizer", "rate", "momentum", "running_variance")
+    numbers = {field.name: getattr(layer, field.name) for field in fields(layer) if field.name not in left_out}  # type: ignore[arg-type]
+    return layer.name, {key: float(np.float32(value)) if isinstance(value, float) else value for key, value in numbers.items()}
+
+
+def _described(layer: Layer | None) -> str:
+    if layer is None:
+        return "nothing"
+    name, numbers = _decisive(layer)
+    own = ", ".join(f"{key} {value:g}" for key, value in numbers.items() if isinstance(value, (int, float)))
+    return f"{name} ({own})" if own else name
 
 
 def shares(model: Model, output: Array) -> Array:
@@ -212,7 +252,10 @@ def _apply(name: str, z: Array) -> Array:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file: at any moment it holds either all of what it held before or all of the new content."""
     path = path.resolve()
-    temporary = path.with_name(f".{path.name}.partial")  # one name, so that the next write takes what a kill left behind
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):  # by a process that was killed while it wrote
+        if not _runs(left.name.split(".")[-2]):
+            left.unlink(missing_ok=True)
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -222,6 +265,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _runs(process: str) -> bool:
+    """Whether a process of that number runs here."""
+    try:
+        os.kill(int(process), 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:

@@ -1,7 +1,6 @@
 """Training one recipe on one backend, epoch by epoch: phases, selection, schedules, records, and going on after a stop."""
 
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,13 @@ from comparisons.activity import gradient_norms, measure_layers, parameter_sums
 from comparisons.datasets import Dataset, load_dataset
 from comparisons.mistaken_steps import PerExampleMoments, output_cotangent, stale_updates
 from comparisons.randomness import Randomness
-from comparisons.recipe import Recipe, load_recipe
+from comparisons.recipe import PER_EXAMPLE, Recipe, load_recipe
 from comparisons.trained import ModelFileError, TrainedModel
 from comparisons.training import accuracy, classify, targets
 from scratch.arrays import Array, Scalar, Work
 from scratch.layers import BatchNormalization, Dense
 from scratch.model import Model
+from scratch.schedules import Schedule
 
 LOOKED_AT = 1000
 """Training images on which layers and gradients are measured after every epoch."""
@@ -56,8 +56,8 @@ class Trainer:
         self.data = data.select(**self.recipe.data.model_dump(exclude={"name"}), exact_in=settings.starts_exact_in)
         self.randomness = Randomness(settings.seed, settings.generator)
         self.history: list[dict[str, Any]] = []
-        self.epoch = self.step = 0
-        """Epochs that are complete, and updates of the parameters."""
+        self.step = 0
+        """Updates of the parameters."""
         self.batch_losses: list[float] = []
         """Of the last epoch, each before its step."""
         self._images = {
@@ -73,6 +73,11 @@ class Trainer:
         self._twin: Twin
         parameters = self.randomness.parameters(self._model(0), settings.starts_exact_in)
         self._enter(0, parameters, None)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that are complete."""
+        return len(self.history)
 
     @property
     def epochs(self) -> int:
@@ -102,7 +107,7 @@ class Trainer:
         phase, within = self._place(self.epoch)
         if phase != self.phase:
             self._enter(phase, self._twin.parameters(), self._twin.state(), self.stages[self.phase])
-        start = time.perf_counter()
+        start, before = time.perf_counter(), self.step
         losses, right, seen, trained, batches = self._train(within, on_step)
         self.batch_losses = losses
         record: dict[str, Any] = {
@@ -113,12 +118,12 @@ class Trainer:
             "train_accuracy": right / seen if seen else None,
             "batches": batches,
             "trained_batches": trained,
-            "updates": len(losses),
+            "updates": self.step - before,
             "seconds": time.perf_counter() - start,
         }
         record |= self._evaluate() | self._look()
+        record["finite"] = self._is_finite(record)
         self.history.append(record)
-        self.epoch += 1
         return record
 
     def run(self, on_epoch: Callable[[dict[str, Any]], None] = lambda _: None) -> "Trainer":
@@ -148,7 +153,7 @@ class Trainer:
             "phase_start": self._phase_start,
             "optimizer_step": step,
             "random": self.randomness.state,
-            "data": self._fingerprint(),
+            "data": self.data.checksum(),
         }
         extra = {f"optimizer.{name}": vector for name, vector in slots.items()}
         if self._moments is not None:
@@ -183,9 +188,9 @@ class Trainer:
             )
         backend = backend or training["backend"]
         trainer = cls(chosen, data_dir=data_dir, backend=backend, dtype=training["dtype"], data=data)
-        if trainer._fingerprint() != training["data"]:
+        if trainer.data.checksum() != training["data"]:
             raise ModelFileError(f"{path}: it was trained with other images. Give those with --data-dir, or use --load.")
-        trainer.epoch, trainer.step, trainer.history = training["epoch"], training["step"], list(found.history)
+        trainer.step, trainer.history = training["step"], list(found.history)
         trainer.randomness.state = training["random"]
         trainer._enter(training["phase"], found.parameters, found.state)
         trainer._phase_start = training["phase_start"]
@@ -210,7 +215,7 @@ class Trainer:
         images, labels = self._images["train"], self._labels
         assert images is not None
         batches = self.randomness.batches(len(images), stage.rows_per_batch(len(images)), settings.order)
-        schedule = self._schedule()
+        schedule = self._schedule(len(batches))
         steady = stage.schedule.name == "constant"
         masked = stage.network.dropout > 0
         if not steady and stage.schedule.per == "epoch":
@@ -221,30 +226,32 @@ class Trainer:
             x, y = images[rows], labels[rows]
             if len(x) < self.model.fewest_rows:
                 continue
-            if settings.train_above is not None and not self._loss(twin.predict(x), y) > settings.train_above:
+            # A loss that is not a number is above nothing and below nothing: such a batch is trained, so that it is seen.
+            if settings.train_above is not None and self._loss(twin.predict(x), y) <= settings.train_above:
                 on_step(done, len(batches))
                 continue
             trained += 1
-            repeats = 1 if "stale_deltas" in stage.mistakes else settings.updates_per_batch
-            for _ in range(repeats):
+            # Stale updates are made all at once, from one forward pass.
+            at_once = settings.updates_per_batch if "stale_deltas" in stage.mistakes else 1
+            for _ in range(settings.updates_per_batch // at_once):
                 if masked:
                     twin.set_masks(self.randomness.masks(self.model, len(x), self.step))
                 if not steady and stage.schedule.per == "step":
                     self._set_rate(schedule.rate(self.step - self._phase_start))
-                losses.append(self._update(x, y, settings.updates_per_batch))
-                self.step += 1
+                losses.append(self._update(x, y, at_once))
+                self.step += at_once
                 if settings.running_accuracy:
                     right += int((classify(self.model, self._output()) == self.data.train_labels[rows]).sum())
                     seen += len(x)
             on_step(done, len(batches))
         return losses, right, seen, trained, len(batches)
 
-    def _update(self, x: Array, y: Array, repeats: int) -> float:
+    def _update(self, x: Array, y: Array, at_once: int) -> float:
         """One step of the optimizer, or what a mistake has in its place; the loss before it."""
         if self._moments is not None:
             loss, self._last_output = self._moments.step(self._twin, x, y)
         elif "stale_deltas" in self.recipe.mistakes:
-            loss, self._last_output = stale_updates(self._twin, self.model, x, y, repeats)
+            loss, self._last_output = stale_updates(self._twin, self.model, x, y, at_once)
         else:
             return self._twin.train_step(x, y)
         return loss
@@ -263,19 +270,27 @@ class Trainer:
         if state is not None:
             twin.set_state(state)
         keeps = before is not None and self.recipe.phases[phase].keep_optimizer_state
-        if before is not None and keeps and before.optimizer.name == stage.optimizer.name:
-            twin.set_optimizer_state(*self._twin.optimizer_state())
+        if before is not None and keeps:
+            former = before.training_optimizer(convention)
+            if (former.name, former.slots) == (optimizer.name, optimizer.slots):
+                twin.set_optimizer_state(*self._twin.optimizer_state())
         self._twin = twin
         self._base_rate = self._rate = optimizer.learning_rate
         self._phase_start = self.step
         self._last_output = None
-        wrong = {"moments_per_example", "moments_reset"} & set(stage.mistakes)
-        if wrong and self._moments is None:
-            reset = "moments_reset" in wrong
-            self._moments = PerExampleMoments.of(stage.build_optimizer("paper"), self.model.size, self.dtype, reset=reset)
+        self._moments = self._moments_of(stage, self._moments if keeps else None)
         one_hot, units = stage.one_hot(self.model), self.model.widths[-1]
         self._labels = targets(self.data.train_labels, units, one_hot, self.dtype)
         self._one_hot = one_hot
+
+    def _moments_of(self, stage: Recipe, before: PerExampleMoments | None) -> PerExampleMoments | None:
+        """The moments of a stage that keeps them per example, going on from those before."""
+        wrong = PER_EXAMPLE & set(stage.mistakes)
+        if not wrong:
+            return None
+        reset = "moments_reset" in wrong
+        fresh = PerExampleMoments.of(stage.build_optimizer("paper"), self.model.size, self.dtype, reset=reset)
+        return replace(fresh, first=before.first, second=before.second, count=before.count) if before else fresh
 
     def _model(self, phase: int) -> Model:
         return self.stages[phase].model(self.data.train_images.shape[1], self.data.classes)
@@ -288,10 +303,15 @@ class Trainer:
             epoch -= stage.training.epochs
         raise AssertionError("the recipe has no such epoch")
 
-    def _schedule(self) -> Any:
+    def _schedule(self, batches: int) -> Schedule:
+        """The phase's schedule, for epochs of that many batches."""
+        stage = self.stages[self.phase]
         own = [record for record in self.history if record["phase"] == self.phase]
-        watched = [record.get("validation_loss") or record["loss"] or 0.0 for record in own]
-        return self.stages[self.phase].schedule.build(self._base_rate, lambda epoch: watched[epoch])
+        watched = [record.get("validation_loss", record["loss"] or 0.0) for record in own]
+        length = stage.training.epochs
+        if stage.schedule.per == "step":
+            length *= batches * stage.training.updates_per_batch
+        return stage.schedule.build(self._base_rate, length, lambda epoch: watched[epoch])
 
     def _set_rate(self, rate: float) -> None:
         if rate != self._rate:
@@ -336,11 +356,11 @@ class Trainer:
             **measure_layers(self.model, parameters, state, x),
         }
 
-    def _fingerprint(self) -> list[int]:
-        """Numbers that other training images would not have."""
-        images, labels = self.data.train_images, self.data.train_labels
-        some = np.ascontiguousarray(images[:: max(1, len(images) // 100)])
-        return [len(labels), zlib.crc32(labels.tobytes()), zlib.crc32(some.tobytes())]
+    def _is_finite(self, record: dict[str, Any]) -> bool:
+        """Whether the network still holds and gives numbers."""
+        losses = [record[key] for key in ("loss", "test_loss") if record[key] is not None]
+        arrays = (self._twin.parameters(), self._twin.state())
+        return bool(np.isfinite(losses).all() and all(np.isfinite(array).all() for array in arrays))
 
 
 def _widths(model: Model) -> str:
@@ -349,23 +369,26 @@ def _widths(model: Model) -> str:
     return "-".join(str(width) for width in (model.inputs, *(layer.outputs for layer in kept))) + normal
 
 
-def _but_for_epochs(recipe: Recipe) -> dict[str, Any]:
-    """All that decides the bits of an epoch."""
-    tables = recipe.model_dump(exclude={"title", "source", "tune"})
-    tables["training"].pop("epochs")
-    if tables["phases"]:
-        tables["phases"][-1].pop("epochs")
-    return tables
+def _but_for_epochs(recipe: Recipe) -> list[dict[str, Any]]:
+    """All that decides the bits of an epoch, phase by phase; only the last one's length does not."""
+    stages = [stage.model_dump(exclude={"title", "source", "tune", "phases"}) for stage in recipe.stages]
+    for stage, phase in zip(stages, recipe.phases, strict=False):
+        stage["keep_optimizer_state"] = phase.keep_optimizer_state
+    stages[-1]["training"].pop("epochs")
+    return stages
 
 
 def _first_difference(before: Recipe, now: Recipe) -> str:
     """The first entry in which two recipes differ, as a clause."""
-    ours, theirs = _but_for_epochs(now), _but_for_epochs(before)
-    for table, entries in ours.items():
-        if entries == theirs[table]:
-            continue
-        if isinstance(entries, dict):
-            key = next((key for key in entries if entries[key] != theirs[table].get(key)), "")
-            return f" ({table}.{key} was {theirs[table].get(key)} and is {entries.get(key)})"
-        return f" ({table} differ)"
-    return ""
+    pairs = zip(_but_for_epochs(before), _but_for_epochs(now), strict=False)
+    for phase, (theirs, ours) in enumerate(pairs):
+        for table, entries in ours.items():
+            was = theirs.get(table)
+            if entries == was:
+                continue
+            where = f"phases.{phase}.{table}" if now.phases else table
+            if not isinstance(entries, dict) or not isinstance(was, dict):
+                return f" ({where} was {was} and is {entries})"
+            key = next(key for key in {**was, **entries} if entries.get(key) != was.get(key))
+            return f" ({where}.{key} was {was.get(key)} and is {entries.get(key)})"
+    return " (with another number of phases)"

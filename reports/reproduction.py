@@ -27,10 +27,13 @@ def to_dict(result: Reproduction, circumstances: Mapping[str, Any]) -> Results:
     plain: Results = _plain({field.name: getattr(result, field.name) for field in fields(result) if field.name not in apart})
     plain["audits"] = [one.to_dict() for checked in local(result.audits) for one in checked.results]
     plain["circumstances"] = _plain(dict(circumstances))
-    plain["versions"] = {"python": platform.python_version()} | {
-        name: found for name in VERSIONS if (found := _version(name)) is not None
-    }
+    plain["versions"] = versions()
     return plain
+
+
+def versions() -> dict[str, str]:
+    """Of Python, of backproof, and of what is installed of what it computes with."""
+    return {"python": platform.python_version()} | {name: found for name in VERSIONS if (found := _version(name)) is not None}
 
 
 def local(audits: Sequence[Checked]) -> list[Checked]:

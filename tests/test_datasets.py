@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,26 @@ def test_the_genuine_mnist():
     assert data.test_images.shape == (10_000, 784)
     assert data.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(data.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def test_what_is_taken_of_a_sorted_set_is_mixed():
+    data = load_dataset("mnist-5k").select(train=1000, validation=500, test=100)
+    for labels in (data.train_labels, data.validation_labels):
+        assert set(labels) == set(range(10))
+    assert np.array_equal(data.train_labels, load_dataset("mnist-5k").select(train=1000).train_labels)
+    with pytest.raises(DataError, match=r"mnist-5k has 4,000 training images of these classes, not 4,001 with the 4,000"):
+        load_dataset("mnist-5k").select(validation=4000)
+
+
+def test_the_checksum_tells_other_digits():
+    data = load_dataset("digits")
+    darker = data.test_images.copy()
+    darker[-1, -1] += 0.5
+    others = (
+        data,
+        data.select(train=100),
+        replace(data, test_images=darker),
+        replace(data, train_labels=data.train_labels[::-1]),
+    )
+    assert len({each.checksum() for each in others}) == len(others)
+    assert data.checksum() == load_dataset("digits").checksum()

@@ -66,12 +66,18 @@ BAD = {
     "[data]\nclasses = [3, 3]": r"data.classes: \[3, 3\] names a class twice",
     "[data]\nscaling = '/256'": r'data.scaling: "/256" is not known; did you mean "/255"\?',
     "[training]\nbatch_size = 1.5": r'training.batch_size: 1.5 does not fit; it should be a number of images, a share such as 0.02, or "all"',
-    "[schedule]\nname = 'step'\nperiode = 3": "schedule: step cannot be made of periode. Its numbers are: period, factor",
+    "[schedule]\nname = 'step'\nperiode = 3": "schedule: step cannot be made of periode = 3. Its numbers are: period, factor",
     "[schedule]\nname = 'reduce_on_plateau'\nper = 'step'": "schedule: reduce_on_plateau watches the loss of epochs",
     "mistakes = ['moments_resett']": r'mistakes.0: "moments_resett" is not known; did you mean "moments_reset"\?',
-    "mistakes = ['stale_deltas']": "stale_deltas is that of a network with one hidden layer",
+    "mistakes = ['stale_deltas']": "stale_deltas is that of one hidden layer, linear or a relu with missing_relu_mask",
     "[training]\ngenerator = 'legacy'\n[network]\ndropout = 0.2": "the legacy stream keeps every second unit",
     "[optimizer]\nname = 'sgd'\nbeta_1 = 0.5": "optimizer: sgd has no beta_1. Leave it out.",
+    "mistakes = ['moments_reset']\n[network]\ndropout = 0.5": "moments per example are Adam's, in a network without dropout",
+    "[network]\nhidden = 32": r"network.hidden: 32 does not fit; it should be a list in square brackets, such as \[32\].",
+    "[network]\nactivation = [['relu']]": "network.activation: .* is not known",
+    "[phases]\nepochs = 3": r"phases: it should be a list of tables. Write \[\[phases\]\] over each of them.",
+    "schedule = 'step'": 'schedule: "step" does not fit; it should be a table',
+    "[training]\ngenerator = 'legacy'\nseed = 99999999999": "training.seed: the legacy generator takes seeds below 2",
     "[[phases]]\nepoch = 3": r'phases.0.epoch: there is no such entry; did you mean "epochs"\?',
     "[[phases]]\n[[phases]]\nepochs = 0": "phases.1.epochs: 0 does not fit",
     "[[phases]]\nloss = { name = 'logistic' }": r'phases.0.loss.name: "logistic" is not known',
@@ -180,3 +186,14 @@ def test_one_output_tells_two_classes_apart_and_no_more():
     one = load_recipe(overrides={"network": {"outputs": 1}})
     with pytest.raises(RecipeError, match=r"network.outputs: 1 cannot tell 10 classes apart"):
         one.model(784, 10)
+
+
+def test_a_schedule_follows_the_run_where_it_is_not_told_otherwise():
+    def rates(length, **table):
+        schedule = load_recipe(overrides={"schedule": table}).schedule.build(0.001, length, float)
+        return [schedule.rate(t) for t in (0, length)]
+
+    assert rates(7, name="cosine") == pytest.approx([0.001, 0.0001])
+    assert rates(7, name="linear", end=0.0) == pytest.approx([0.001, 0.0])
+    assert rates(25, name="warm_up") == pytest.approx([0.0001, 0.001])
+    assert rates(20, name="cosine", steps=10, end=0.0005)[1] == pytest.approx(0.0005)

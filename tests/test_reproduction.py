@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import comparisons.sources
+import reports.reproduction
 from backproof.cli import app
 from comparisons import datasets
 from comparisons.derivations.files import check_files
@@ -28,6 +29,18 @@ from tests.test_page import NASTY, chromium, needs_chromium
 
 RUNNER = CliRunner()
 CIRCUMSTANCES = {"backends": ["numpy"], "quick": True, "seeds": None}
+
+
+class Digits:
+    """What the command asks of the data."""
+
+    content = 1
+
+    def checksum(self):
+        return self.content
+
+
+DIGITS = Digits()
 
 
 def claim(holds, what="accuracy"):
@@ -172,7 +185,7 @@ def sources(monkeypatch):
         return reproduce
 
     monkeypatch.setattr(comparisons.sources, "SOURCES", {"008": source("008", True), "009": source("009", True, None)})
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_: None)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_: DIGITS)
     return source, runs
 
 
@@ -194,12 +207,43 @@ def test_all_goes_on_where_it_stopped(sources, tmp_path):
     assert (tmp_path / "plotly.min.js").exists()
 
 
+@pytest.mark.parametrize("what", ["version", "digits"])
+def test_other_versions_and_other_digits_are_run_anew(what, sources, monkeypatch, tmp_path):
+    """Neither the finished source nor its kept runs are taken for those of this run."""
+    _, runs = sources
+    assert invoke("--out", tmp_path).exit_code == 0
+    assert invoke("--out", tmp_path).exit_code == 0
+    assert len(runs) == 2
+    if what == "version":
+        monkeypatch.setattr(reports.reproduction, "_version", lambda name: "0.0.0")
+    else:
+        monkeypatch.setattr(DIGITS, "content", 2)
+    assert invoke("--out", tmp_path).exit_code == 0
+    assert [name for name, _ in runs] == ["008", "009", "008", "009"]
+    assert runs[0][1].keep != runs[2][1].keep
+    assert "provenance" in read_results(tmp_path, "008")["circumstances"]
+
+
+def test_without_a_folder_it_asks_for_one(monkeypatch, tmp_path):
+    def none(*_):
+        raise datasets.DataError("no folder for mnist is given. Use --data mnist-5k.")
+
+    monkeypatch.setattr(datasets, "load_dataset", none)
+    monkeypatch.delenv(datasets.DATA_DIR_VARIABLE, raising=False)
+    done = invoke("002", "--out", tmp_path)
+    assert done.exit_code == 2
+    said = " ".join(done.stderr.split())
+    assert "name the one that holds its four IDX files with --data-dir or BACKPROOF_MNIST." in said
+    assert "mnist-5k" not in said
+
+
 def test_what_the_command_hands_on(sources, tmp_path):
     _, runs = sources
     done = invoke("008", "--out", tmp_path, "--seeds", "3", "--quick", "--json")
     settings = runs[0][1]
     assert (settings.seeds, settings.quick, settings.backends) == (3, True, ("numpy",))
-    assert settings.keep == tmp_path / "008" / "quick-runs"
+    assert settings.keep.parent == tmp_path / "008"
+    assert settings.keep.name.startswith("quick-runs-")
     assert [results["source"] for results in json.loads(done.stdout)] == ["008"]
 
 

@@ -14,6 +14,7 @@ from comparisons.sources.easy_batches import Snapshot, cut, gradients, scatter
 from comparisons.sources.negative_losses import LINEAR, RIGHT, SECOND_SIGN, WRITINGS, by_hand, printed_values
 from comparisons.sources.reproduction import DERIVATIONS, Settings
 from comparisons.sources.staged import reproduce
+from comparisons.sources.staged_answers import _longer
 from comparisons.sources.staged_runs import SECOND, STAGED
 from reports.reproduction import to_dict
 from scratch.activations import ACTIVATIONS
@@ -213,3 +214,7 @@ def test_what_is_done_is_kept_when_stopped(mnist_5k, monkeypatch):
     assert result.interrupted
     assert not result.claims
     assert result.summary
+
+
+def test_what_the_gradients_lengths_decide():
+    assert [_longer(hard, 1.0, 1.2) for hard in (0.9, 1.1, 1.3)] == ["No", "Not decided", "Yes"]

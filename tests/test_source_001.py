@@ -11,7 +11,7 @@ from comparisons.ladder import judge, relative_error
 from comparisons.mistaken_steps import PerExampleMoments
 from comparisons.recipe import load_recipe
 from comparisons.sources import by_hand
-from comparisons.sources.by_hand import KINDS, NETWORK, RESET, reproduce
+from comparisons.sources.by_hand import KINDS, NETWORK, RESET, _wider, reproduce
 from comparisons.sources.moment_readings import Moments, Reading, weighted_gradients
 from comparisons.sources.reproduction import DERIVATIONS, Settings
 from reports.reproduction import to_dict
@@ -23,6 +23,20 @@ MISTAKES = (
     ("dloss * (p - y) / len(x)", "dloss * (p - y)"),
     ('"b3": d3.sum(axis=0)', '"b3": d3.mean(axis=0)'),
 )
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "seeds", "verdict"),
+    [
+        (2.0, 1.0, 10, "Yes"),  # log 2 is 2.08 standard errors of 1 / 3
+        (1.9, 1.0, 10, "Not decided"),
+        (1.0, 2.0, 10, "No"),
+        (2.0, 1.0, 3, "Not decided"),
+        (2.0, 1.0, 1, "Not decided"),
+    ],
+)
+def test_what_two_deviations_decide(wide, narrow, seeds, verdict):
+    assert _wider(wide, narrow, seeds) == verdict
 
 
 def test_the_recipes_describe_the_source():

@@ -8,7 +8,7 @@ import pytest
 from comparisons.datasets import DATA_DIR_VARIABLE, Dataset, load_dataset
 from comparisons.recipe import load_recipe
 from comparisons.sources import lecture_facts
-from comparisons.sources.lecture import RUNS, _claim, _compare, _explain_short, _last_batch, standard_errors
+from comparisons.sources.lecture import RUNS, _claim, _compare, _explain_short, _last_batch, deviations
 from comparisons.sources.lecture_facts import facts, softmax, worked_figures
 from comparisons.sources.reproduction import Reproduction, Settings, audited, printed, trained
 from comparisons.trainer import Trainer
@@ -82,9 +82,9 @@ def test_the_cost_is_that_of_the_last_batch_after_its_step(small):
         ("1", [1.0], float("inf")),
     ],
 )
-def test_standard_errors(text, values, expected):
+def test_deviations(text, values, expected):
     """Of a draw less the mean of n draws: sqrt(1 + 1 / n) standard deviations."""
-    assert standard_errors(text, values) == pytest.approx(expected)
+    assert deviations(text, values) == pytest.approx(expected)
 
 
 def history(cost, accuracy, epochs):
@@ -107,7 +107,11 @@ def test_a_run_that_is_not_met_is_said_with_its_distance():
         "100 epochs rate 0.1: validation accuracy": False,
     }
     _explain_short(result, {"one": as_printed})
-    assert "standard errors" in " ".join(result.answers[0].table.columns)
+    assert "deviations off" in " ".join(result.answers[0].table.columns)
+    assert "within 2 standard deviations of a single run in 10 of 10 epochs" in result.answers[0].answer
+    assert (
+        "learned as ours do from a start with luckier guesses" not in result.answers[0].answer
+    )  # the means are what was printed
 
 
 OWN = printed("003")
@@ -119,6 +123,15 @@ PRINTED = [
     ]
     for factor in (0.9, 1.0, 1.1)
 ]
+
+
+def test_a_claim_says_both_distances():
+    """By the mean's standard error, sd / sqrt(n), three values 1, 2, 3 reach 2 / sqrt(3) = 1.2 only; a single run 2 sqrt(4 / 3) = 2.3."""
+    claim = _claim("10_epochs_lr_0.001", "cost", "4", [1.0, 2.0, 3.0], deviations("4", [1.0, 2.0, 3.0]), (0, 1, 2))
+    assert claim.holds
+    assert "1.7 standard deviations of a single run off, 3.5 standard errors of the mean" in claim.found
+    assert claim.criterion.endswith("need not be either: not met.")
+    assert "either: met." in _claim("10_epochs_lr_0.001", "cost", "2", [1.0, 2.0, 3.0], 0.0, (0, 1, 2)).criterion
 
 
 def test_one_seed_leaves_a_claim_open():

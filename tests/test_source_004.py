@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from comparisons.recipe import load_recipe
 from comparisons.sources import three_or_eight
 from comparisons.sources.plane_bias import wrong_biases
 from comparisons.sources.printed_columns import as_running_mean, as_shares, running_mean, unrolled
-from comparisons.sources.reproduction import DERIVATIONS, Settings, printed
+from comparisons.sources.reproduction import DERIVATIONS, Reproduction, Settings, printed
 from comparisons.sources.three_or_eight import reproduce
-from comparisons.sources.three_or_eight_runs import IMAGES, LOGISTIC, NETWORK, PROGRAMS
+from comparisons.sources.three_or_eight_runs import IMAGES, LOGISTIC, NETWORK, PROGRAMS, Study
 from comparisons.trained import TrainedModel
 from reports.reproduction import to_dict
 from reports.reproduction_pictures import with_pictures
@@ -81,6 +82,19 @@ def test_a_running_mean_unrolls_to_within_its_rounding():
     shares = np.random.default_rng(1).integers(1500, 1984, size=200) / TEST
     found, bounds = unrolled(running_mean(shares).round(5))
     assert (np.abs(found - shares) <= bounds + 200 * np.finfo(float).eps).all()
+
+
+def test_the_columns_are_told_as_they_are_found(monkeypatch):
+    """With a validation column that no reading fits, neither chance nor a conclusion is told."""
+    table = printed("004")
+    odd = table.assign(validation_acc=(table["validation_acc"].astype(float) + 3e-5).map("{:.5f}".format))
+    for rows, conclusion in ((table, True), (odd, False)):
+        result = Reproduction("004", "", "", ())
+        study = Study(Settings(quick=True), SimpleNamespace(train_labels=[0], test_labels=[0]), rows)
+        three_or_eight._add_columns(study, result)
+        assert [("by chance once in" in claim.found, claim.holds) for claim in result.claims[1:]] == [
+            (conclusion, conclusion)
+        ] * 2
 
 
 @pytest.mark.parametrize("name", MISTAKES)

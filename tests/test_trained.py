@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 
 from comparisons.recipe import Recipe
 from comparisons.trained import ModelFileError, TrainedModel, shares, write_atomically
@@ -138,3 +139,31 @@ def test_one_unit_decides_where_its_shares_do(loss, output, middle):
     z = np.array([[middle - 0.01], [middle + 0.01]])
     assert classify(model, z).tolist() == [0, 1]
     assert shares(model, z).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_a_model_of_other_settings_or_broken_numbers_is_not_taken_back(trainer):
+    trained = trainer.trained()
+    module = trained.to_torch()
+    assert np.array_equal(trained.from_torch(module).parameters, trained.parameters)
+    module[1].eps = 0.1
+    with pytest.raises(
+        ModelFileError, match=r"batch_normalization_1: that model has batch_normalization \(.*epsilon 0.1.*where"
+    ):
+        trained.from_torch(module)
+    module = trained.to_torch()
+    with torch.no_grad():
+        module[0].weight[0, 0] = float("nan")
+    with pytest.raises(ModelFileError, match="numbers that are not finite"):
+        trained.from_torch(module)
+
+
+def test_images_are_taken_as_people_have_them(trainer):
+    trained, images = trainer.trained(), trainer.data.test_images[:3]
+    answers = trained.classify(images)
+    assert trained.classify(images[0]).tolist() == answers[:1].tolist()
+    assert trained.classify(images.reshape(3, 8, 8)).tolist() == answers.tolist()
+    with pytest.raises(ValueError, match="an image has 63 pixels, the network takes 64"):
+        trained.classify(images[:, 1:])
+    with pytest.raises(ValueError, match="pixels are to be from 0 to 1"):
+        trained.classify(16 * images)
+    assert len(repr(trained)) < 300

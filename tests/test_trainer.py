@@ -94,7 +94,7 @@ def test_schedules_count_epochs_or_steps_and_may_watch_the_loss():
     by_epoch = Trainer(recipe(schedule={"name": "step", "period": 1, "factor": 0.5}, training={"epochs": 3})).run()
     assert [record["learning_rate"] for record in by_epoch.history] == [0.001, 0.0005, 0.00025]
     by_step = Trainer(recipe(schedule={"name": "inverse_time", "per": "step"}, training={"epochs": 1})).run()
-    assert by_step.history[0]["learning_rate"] == by_step._schedule().rate(9)
+    assert by_step.history[0]["learning_rate"] == by_step._schedule(10).rate(9)
     watching = {"name": "reduce_on_plateau", "patience": 1, "threshold": 1e9}
     rates = [r["learning_rate"] for r in Trainer(recipe(schedule=watching, training={"epochs": 4})).run().history]
     assert rates == [0.001, 0.001, 0.0005, 0.00025]
@@ -186,3 +186,49 @@ def test_a_planted_mistake_changes_the_run_and_an_empty_list_mends_it():
     runs = [Trainer(each).run().twin.parameters() for each in (planted, load_recipe(planted, {"mistakes": []}), recipe())]
     assert np.array_equal(runs[1], runs[2])
     assert not np.array_equal(runs[0], runs[2])
+
+
+def test_another_length_of_an_earlier_phase_is_another_recipe(tmp_path):
+    """Phases that leave out `epochs` have those of the recipe: another number moves the bounds of all."""
+    two = {**SMALL, "training": {"epochs": 2}, "phases": [{}, {"dropout": 0.2}]}
+    trainer = Trainer(recipe(two))
+    for _ in range(3):
+        trainer.run_epoch()
+    trainer.save(tmp_path / "model.safetensors")
+    with pytest.raises(ModelFileError, match=r"another recipe \(phases.0.training.epochs was 2 and is 4\)"):
+        Trainer.resume(tmp_path / "model.safetensors", overrides={"training": {"epochs": 4}})
+
+
+def test_a_network_that_diverges_is_seen_even_where_batches_are_selected():
+    away = recipe(optimizer={"name": "sgd", "learning_rate": 1e38}, training={"train_above": 0.1, "epochs": 2})
+    with np.errstate(all="ignore"):
+        records = Trainer(away).run().history
+    assert not any(record["finite"] for record in records)
+    assert records[1]["trained_batches"] == records[1]["batches"]
+    assert Trainer(recipe()).run_epoch()["finite"]
+
+
+def test_an_optimizer_with_other_slots_starts_afresh():
+    phases = [{"epochs": 1}, {"epochs": 1, "optimizer": {"momentum": 0.9}}]
+    table = {**SMALL, "optimizer": {"name": "sgd", "learning_rate": 0.1}, "phases": phases}
+    errors = {}
+    for dtype in ("float32", "float64"):
+        ours, theirs = (
+            Trainer(recipe(table), backend=name, dtype=dtype).run().twin.parameters() for name in ("numpy", "torch")
+        )
+        errors[dtype] = relative_error(theirs, ours)
+    assert judge(errors).verdict in ("exact", "rounding")
+
+
+def test_moments_per_example_go_on_or_not_as_the_phase_says():
+    for keep, count in ((True, 80), (False, 40)):
+        phases = [{"epochs": 1}, {"epochs": 1, "keep_optimizer_state": keep, "optimizer": {"beta_1": 0.5}}]
+        table = {**SMALL, "data": {"name": "digits", "train": 40}, "mistakes": ["moments_per_example"], "phases": phases}
+        trainer = Trainer(recipe(table)).run()
+        assert (trainer._moments.count, trainer._moments.beta_1) == (count, 0.5)
+
+
+def test_stale_updates_count_as_updates():
+    table = {**SMALL, "mistakes": ["missing_relu_mask", "stale_deltas"], "training": {"updates_per_batch": 5, "epochs": 1}}
+    trainer = Trainer(recipe(table))
+    assert trainer.run_epoch()["updates"] == trainer.step == 50

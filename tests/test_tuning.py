@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from comparisons.tuning import stacked, tasks
 from comparisons.tuning.sets import hyperparameter_sets
 from comparisons.tuning.stacked import BY_ELEMENT, StackedNetworks, why_not_stacked
 from comparisons.tuning.store import Store, TuneError
-from comparisons.tuning.sweep import tune
+from comparisons.tuning.sweep import _identity, tune
 from comparisons.tuning.table import TuneTable
 from scratch.activations import ACTIVATIONS
 from scratch.losses import LOSSES
@@ -233,6 +234,7 @@ def test_a_random_search_draws_what_its_seed_says():
     ("tune_table", "message"),
     [
         ({"space": {"optimizer.rate": [1]}}, "tune.space: optimizer.rate: there is no such entry"),
+        ({"space": {"optimizer.lerning": [3]}}, 'optimizer.lerning: there is no such entry; did you mean "learning_rate"?'),
         ({"space": {"optimizer.learning_rate": [-1]}}, "tune.space: optimizer.learning_rate"),
         ({"space": {"data.name": ["digits"]}}, '"data.name" cannot be searched'),
         ({"space": {"training.seed": [1]}}, '"training.seed" cannot be searched'),
@@ -372,6 +374,57 @@ def test_the_store_ignores_a_torn_line_and_refuses_another_sweep(tmp_path):
     with pytest.raises(TuneError, match="holds another sweep"):
         Store(tmp_path, identity)
     assert path.read_bytes() == b"a diary\n"
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"\0" * 40, b"\0", b'{"task": 5, "ru\0\0\0\0', b"\xff\xfe", b"5", b"[]", b'{"task": 5}', b""]
+)
+def test_the_store_ends_at_the_first_damaged_line(damaged, tmp_path):
+    store = Store(tmp_path, {})
+    store.save(4, [{"set": 1}])
+    store.close()
+    path = tmp_path / "runs.jsonl"
+    good = path.read_bytes()
+    path.write_bytes(good + damaged + b"\n" + good.splitlines(keepends=True)[1])
+    again = Store(tmp_path, {})
+    assert again.done == {4: [{"set": 1}]}
+    assert path.read_bytes() == good
+    again.save(5, [{"set": 2}])
+    again.close()
+    assert path.read_bytes() == good + b'{"task": 5, "runs": [{"set": 2}]}\n'
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_two_sweeps_cannot_write_to_one_folder(tmp_path):
+    first = Store(tmp_path, {})
+    first.save(0, [])
+    for identity in ({}, {"sweep": 2}):
+        with pytest.raises(TuneError, match="another sweep is writing to it right now"):
+            Store(tmp_path, identity)
+    first.save(1, [])
+    first.close()
+    second = Store(tmp_path, {})
+    second.save(2, [])
+    second.close()
+    third = Store(tmp_path, {})
+    third.close()
+    assert third.done == {0: [], 1: [], 2: []}
+
+
+@pytest.mark.parametrize("part", ["train_images", "train_labels", "test_images", "test_labels"])
+def test_a_sweep_on_other_digits_is_another_one(part, digits):
+    changed = getattr(digits, part).copy()
+    changed[1:3] = changed[2:0:-1]
+    assert not np.array_equal(changed, getattr(digits, part))
+    identity = _identity(recipe(), 1, digits)
+    assert _identity(recipe(), 1, replace(digits, **{part: changed})) != identity
+    assert _identity(recipe(), 1, replace(digits)) == identity
+
+
+def test_other_stacks_are_another_sweep(digits, monkeypatch):
+    identity = _identity(recipe(), 1, digits)
+    monkeypatch.setattr("comparisons.tuning.sweep.STACKED", 10)
+    assert _identity(recipe(), 1, digits) != identity
 
 
 SWEEP = """

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 import pytest
 
 from comparisons.recipe import load_recipe
+from comparisons.tuning import workers
+from comparisons.tuning.store import TuneError
 from comparisons.tuning.sweep import tune
 
 pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="needs dask.distributed")
@@ -35,15 +37,16 @@ def wait_for(what, process):
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    """A scheduler's address and the processes of two workers, on loopback."""
+def cluster(tmp_path, request):
+    """A scheduler's address and the processes of two workers, on loopback; a parameter adds to their environment."""
     file, processes = tmp_path / "scheduler.json", []
+    environment = ONE_THREAD | getattr(request, "param", {})
 
     def start(*arguments):
         log = (tmp_path / f"process-{len(processes)}.log").open("wb")
         command = [sys.executable, "-m", *arguments, "--no-dashboard", "--scheduler-file", str(file)]
         with log:
-            processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=ONE_THREAD, cwd=tmp_path))
+            processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=tmp_path))
         return processes[-1]
 
     def address():
@@ -64,19 +67,19 @@ def cluster(tmp_path):
 
 
 def test_a_killed_worker_costs_no_run(cluster, tmp_path):
-    address, workers = cluster
+    address, processes = cluster
     recipe, folder = tmp_path / "sweep.toml", tmp_path / "out"
     recipe.write_text(SWEEP)
     command = [sys.executable, "-m", "backproof", "tune", str(recipe), "--cluster", address, "--out", str(folder), "--json"]
     sweep = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ONE_THREAD)
     runs = folder / "runs.jsonl"
     wait_for(lambda: runs.exists() and runs.read_bytes().count(b"\n") >= 2, sweep)
-    os.kill(workers[0].pid, signal.SIGKILL)
+    os.kill(processes[0].pid, signal.SIGKILL)
     assert runs.read_bytes().count(b"\n") < 8, "the kill came too late"
     output, messages = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 0, messages
-    assert workers[0].wait() == -signal.SIGKILL
-    assert workers[1].poll() is None
+    assert processes[0].wait() == -signal.SIGKILL
+    assert processes[1].poll() is None
 
     results = json.loads(output)
     local = tune(load_recipe(recipe), folder=tmp_path / "local", workers=1)
@@ -87,3 +90,23 @@ def test_a_killed_worker_costs_no_run(cluster, tmp_path):
     assert "Traceback" not in messages
     lines = runs.read_text().splitlines()
     assert sorted(json.loads(line)["task"] for line in lines[1:]) == list(range(8))
+
+
+@pytest.mark.parametrize("cluster", [{"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}], indirect=True)
+def test_a_task_that_kills_its_workers_is_told(cluster, monkeypatch):
+    """On a scheduler that forgives no death, a worker that ends itself where it should train."""
+    address, processes = cluster
+    monkeypatch.setattr(workers, "_alone_on_a_thread", signal.raise_signal)
+    with pytest.raises(TuneError, match="1 worker of the cluster died over one task"):
+        list(workers.on_a_cluster([signal.SIGKILL], address))
+    assert [process.poll() for process in processes].count(None) == 1
+
+
+def test_a_task_that_raises_is_not_repeated(cluster, tmp_path, monkeypatch):
+    """A command that counts its attempts in a file and fails."""
+    address, _ = cluster
+    attempts = tmp_path / "attempts"
+    monkeypatch.setattr(workers, "_alone_on_a_thread", subprocess.check_call)
+    with pytest.raises(TuneError, match=r"could not train \(CalledProcessError"):
+        list(workers.on_a_cluster([("sh", "-c", f"echo attempt >> {attempts}; exit 1")], address))
+    assert attempts.read_text() == "attempt\n"

@@ -1,5 +1,8 @@
 """`backproof reproduce`: the five systems that this project grew from, run again beside what they printed."""
 
+import json
+import os
+import zlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,11 +61,11 @@ def reproduce(
     derivations are checked. All needs the full MNIST. With all, a source that is finished in --out is not run again.
     """
     from backends import BackendUnavailable, load_backend
-    from comparisons.datasets import DataError, load_dataset
+    from comparisons.datasets import DATA_DIR_VARIABLE, DataError, load_dataset
     from comparisons.recipe import RecipeError
     from comparisons.sources import SOURCES
     from comparisons.sources.reproduction import Settings
-    from reports.reproduction import read_results, write_overview, write_report
+    from reports.reproduction import read_results, versions, write_overview, write_report
     from reports.reproduction_pictures import with_pictures
     from reports.reproduction_text import ReproductionProgress, holds, show
     from reports.results import ReportError, prepare
@@ -82,19 +85,31 @@ def reproduce(
             messages.print(f"[yellow]Skipped:[/yellow] {escape(str(error))}")
     if not available:
         fail(messages, "no backend is left. Name one that is installed with --backends; numpy always is.")
-    circumstances = {"backends": available, "quick": quick, "seeds": seeds}
     found: list[dict[str, Any]] = []
     interrupted = False
     try:
         prepare(out)
-        load_dataset("mnist", data_dir)  # said at once where there is none
+        try:
+            data = load_dataset("mnist", data_dir)
+        except DataError:
+            if data_dir or os.environ.get(DATA_DIR_VARIABLE):
+                raise
+            fail(
+                messages,
+                "the sources need the full MNIST, of which no folder is given: name the one that holds its four IDX files with "
+                f"--data-dir or {DATA_DIR_VARIABLE}.",
+            )
+        # What was computed by other versions or from other digits is run again.
+        provenance = {**versions(), "data": f"{data.checksum():08x}"}
+        circumstances = {"backends": available, "quick": quick, "seeds": seeds, "provenance": provenance}
+        key = f"{zlib.crc32(json.dumps(provenance, sort_keys=True).encode()):08x}"
         for source in chosen:
             kept = read_results(out, source) if "all" in names and not again else None
             if kept is not None and not kept["interrupted"] and kept["circumstances"] == circumstances:
                 messages.print(f"{source} is there already; --again runs it anew.")
                 found.append(kept)
                 continue
-            keep = out / source / ("quick-runs" if quick else "runs")
+            keep = out / source / f"{'quick-runs' if quick else 'runs'}-{key}"
             if again:
                 for file in keep.glob("*.safetensors"):
                     file.unlink()

@@ -84,6 +84,7 @@ def gradients(snapshot: Snapshot, batches: Sequence[Batch], threshold: float) ->
                 "number": int(hard.sum()),
                 "mean loss": losses.mean(),
                 "gradient": float(np.mean([np.linalg.norm(mean) for mean in means])),
+                "longest": float(np.max([np.linalg.norm(mean) for mean in means])),
                 "cosine": float(np.mean([_cosine(mean, whole) for mean in means])),
             }
         )

@@ -217,6 +217,9 @@ def _met(program: str, rows: pd.DataFrame, run: Run, readings: Mapping[str, Mapp
     epochs = f"epochs {rows['epoch'].iloc[0]} to {rows['epoch'].iloc[-1]}" if len(rows) > 1 else "epoch 1"
     missing = "" if whole else " A quick run: the other printed rows are left open."
     good = worst < 0.5 * 10.0**-DIGITS
+    taken = "Each printed column is compared with the figure nearest to it, whatever its heading says: " + "; ".join(
+        f"{reading['heading']} with the {reading['is']}" for reading in readings.values()
+    )
     claims.append(
         Claim(
             what=f"{program}: the errors, {epochs}",
@@ -226,6 +229,7 @@ def _met(program: str, rows: pd.DataFrame, run: Run, readings: Mapping[str, Mapp
             criterion=f"At least {DIGITS} digits of every printed row.{missing}",
             command=COMMAND,
             seeds=(1,),
+            note=f"{taken}.",
         )
     )
     accuracies = [name for name in readings if name not in errors]
@@ -243,6 +247,7 @@ def _met(program: str, rows: pd.DataFrame, run: Run, readings: Mapping[str, Mapp
             criterion=f"Every image is classified alike: the same shares, exactly.{missing}",
             command=COMMAND,
             seeds=(1,),
+            note=f"{taken}.",
         )
     )
     return claims
@@ -266,10 +271,13 @@ def _columns(result: Reproduction, columns: Sequence[Mapping[str, Any]]) -> None
         return
     wrong = [row for row in columns if row["heading"] != row["is"]]
     said = "; ".join(f"{row['program']} prints the {row['is']} as {row['heading']}" for row in wrong)
+    met = sum(row["difference"] < 0.5 * 10.0**-DIGITS for row in columns)
+    least = min((row["difference from what it is called"] for row in wrong), default=0.0)
+    missed = f"; those under another heading miss what they are called by {100 * least:.0f} % or more" if wrong else ""
     result.answers.append(
         Answer(
             question="What are the printed columns?",
-            answer=f"{said or 'What they are called'}. Every column is met by one of the four figures to rounding, and misses the others by far.",
+            answer=f"{said or 'What they are called'}. {met} of {len(columns)} columns are met to {DIGITS} digits by one of the four figures{missed}.",
             table=pd.DataFrame(columns).assign(
                 **{key: [f"{row[key]:.1e}" for row in columns] for key in ("difference", "difference from what it is called")}
             ),

@@ -51,15 +51,17 @@ def easy_batches(study: Study) -> list[Answer]:
         seeds=(0,) if study.settings.quick else (0, 1),
     )
     spread = "; ".join(f"{name} it is {measured:.4f}, and chance alone gives {alone:.4f}" for name, measured, alone in chance)
+    # The deviation of n losses has a standard error of 1 / sqrt(2 (n - 1)) of itself.
+    random = all(measured <= alone * (1 + 2 / (2 * (len(batches) - 1)) ** 0.5) for _, measured, alone in chance)
     everything, harder, easier = (gains.iloc[row] for row in range(3))
     return [
         Answer(
             question="Does leaving easy batches out change the gradient of the mean loss as the author thinks?",
-            answer=f"No. The gradient over the harder batches has {hard['gradient'] / blind['gradient']:.2f} of the length that as many "
+            answer=f"{_longer(hard['gradient'], blind['gradient'], blind['longest'])}. The gradient over the harder batches has {hard['gradient'] / blind['gradient']:.2f} of the length that as many "
             f"batches drawn without looking have, and the cosine of its angle to the gradient over all batches is {hard['cosine']:.3f}, "
-            f"against {blind['cosine']:.3f}: it is a gradient from fewer images, and little else. The batches are shuffled anew every "
-            f"epoch, so that being hard is chance: the deviation of their losses says so ({spread}). Hard images can be selected, hard "
-            f"batches of {size:,} random images hardly. {WHICH}",
+            f"against {blind['cosine']:.3f}. The batches are shuffled anew every epoch. The deviation of their losses is "
+            f"{'what chance gives, to within two standard errors, so that being hard is chance' if random else 'more than chance gives'} "
+            f"({spread}). {WHICH}",
             table=_rounded(table),
             command=COMMAND,
         ),
@@ -168,6 +170,11 @@ def negative_loss(study: Study) -> list[Answer]:
         ),
         _scales(study, images, labels, order),
     ]
+
+
+def _longer(hard: float, blind: float, longest: float) -> str:
+    """Whether the harder batches' gradient is longer than that of as many batches drawn without looking, in the mean and at most."""
+    return "No" if hard <= blind else "Yes" if hard > longest else "Not decided"
 
 
 def _span(low: float, high: float, form: str) -> str:

@@ -3,7 +3,6 @@
 import os
 import platform
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -17,7 +16,7 @@ from comparisons.datasets import Dataset
 from comparisons.recipe import Recipe, load_recipe
 from comparisons.tuning.sets import HyperparameterSet, hyperparameter_sets
 from comparisons.tuning.store import Store, TuneError
-from comparisons.tuning.tasks import Row, data_of, plan
+from comparisons.tuning.tasks import STACKED, Row, data_of, plan
 from comparisons.tuning.workers import on_a_cluster, on_this_machine
 
 Progress = Callable[[int, int, int], None]
@@ -141,13 +140,13 @@ def tune(
 
 
 def _identity(recipe: Recipe, seeds: int, data: Dataset) -> dict[str, Any]:
-    """All that decides the numbers of a sweep."""
+    """All that decides the numbers of a sweep, and which runs each of its numbered tasks holds."""
     tables = recipe.model_dump(mode="json", exclude={"title", "source"})
-    images = np.ascontiguousarray(data.train_images[:: max(1, len(data.train_images) // 100)])
     return {
         **tables,
         "seeds": seeds,
-        "images": [len(data.train_images), len(data.test_images), zlib.crc32(images.tobytes())],
+        "images": [len(data.train_images), len(data.test_images), data.checksum()],
+        "stacked": STACKED,
         "versions": {"backproof": version("backproof"), "numpy": np.__version__, "machine": platform.machine()},
     }
 

@@ -16,8 +16,6 @@ from comparisons.tuning.store import TuneError
 from comparisons.tuning.tasks import Row, Task, run_task
 
 Done = Iterator[tuple[Task, list[Row]]]
-ATTEMPTS = 5
-"""How many workers may die over one task before it is the task that is blamed."""
 PATIENCE = 10
 """Seconds to wait for a cluster to answer."""
 
@@ -46,11 +44,12 @@ def on_this_machine(tasks: Sequence[Task], workers: int) -> Done:
 def on_a_cluster(tasks: Sequence[Task], address: str) -> Done:
     """The tasks as they get done by the workers of the Dask scheduler at that address.
 
-    A worker that dies costs nothing but time: the scheduler gives its tasks to another one. Every worker loads the data itself, by
-    name, and needs backproof installed.
+    A worker that dies costs nothing but time: the scheduler gives its tasks to another one, until more workers than its setting
+    `distributed.scheduler.allowed-failures` says have died over one task. A task that raises is not repeated: it would raise again.
+    Every worker loads the data itself, by name, and needs backproof installed.
     """
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
         from distributed import as_completed as completed
     except ImportError as error:
         raise TuneError(
@@ -64,11 +63,17 @@ def on_a_cluster(tasks: Sequence[Task], address: str) -> Done:
             "the address that it prints."
         ) from error
     with client:
-        futures = {client.submit(_alone_on_a_thread, task, pure=False, retries=ATTEMPTS): task for task in tasks}
+        futures = {client.submit(_alone_on_a_thread, task, pure=False, retries=0): task for task in tasks}
         try:
             for future in completed(list(futures), loop=client.loop):
                 try:
                     rows = future.result()
+                except KilledWorker as error:
+                    died = error.allowed_failures + 1
+                    raise TuneError(
+                        f"{died} worker{'s' if died > 1 else ''} of the cluster died over one task, perhaps for want of memory. What is "
+                        "done is kept; see what the workers logged, and run the same command again."
+                    ) from error
                 except Exception as error:  # whatever a worker of another machine meets
                     raise TuneError(
                         f"a worker of the cluster could not train ({type(error).__name__}: {_first_line(error)}). Check that "
