@@ -340,7 +340,11 @@ KINDS = {
     "a schedule by epochs": {"schedule": {"name": "cosine", "steps": 4}},
     "moments of each example": {"mistakes": ["moments_per_example"]},
     "moments reset": {"mistakes": ["moments_reset"]},
-    "stale deltas": {"mistakes": ["missing_relu_mask", "stale_deltas"], "network": {"hidden": [16]}, "training": {"updates_per_batch": 3}},
+    "stale deltas": {
+        "mistakes": ["missing_relu_mask", "stale_deltas"],
+        "network": {"hidden": [16]},
+        "training": {"updates_per_batch": 3},
+    },
     "another optimizer in between": {
         "phases": [
             {"epochs": 1},
