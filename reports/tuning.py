@@ -75,8 +75,9 @@ def sentence(sweep: Sweep) -> str:
     said = f"{len(sweep.rows):,} of {sweep.planned:,} runs: {', '.join(counts)}."
     best = table.head(1).to_dict("records")[0] if len(table) else {}
     if best and not math.isnan(best["best_cost"]):
+        which = f"of set {best['set']} ({values(sweep, best)}) " if sweep.paths else ""
         said += (
-            f" The lowest {COST_OF[sweep.judge]} is {best[f'best_{sweep.judge}']:.4f}, of set {best['set']} ({values(sweep, best)}) "
+            f" The lowest {COST_OF[sweep.judge]} is {best[f'best_{sweep.judge}']:.4f}, {which}"
             f"with seed {best['best_seed']}; its accuracy on the test images is {percent(best['best_accuracy'])}."
         )
     diverged = int(table["diverged"].sum()) if len(table) else 0
@@ -90,8 +91,8 @@ def sentence(sweep: Sweep) -> str:
 def how(sweep: Sweep) -> str:
     """How the runs were trained, in a sentence or two."""
     alone = sweep.planned - sweep.stacked
-    beside, by_itself = "side by side with others that share their batches", "by itself"
-    said = f"Runs are trained {beside if sweep.stacked else by_itself}"
+    beside = "side by side with others that share their batches"
+    said = f"Runs are trained {beside if sweep.stacked else 'one by one'}"
     if sweep.stacked and alone:
         said += f", but for {alone:,} of them"
     trained = counted(len(sweep.rows) - sweep.found, "run", "runs")
@@ -146,11 +147,13 @@ def show_sweep(sweep: Sweep, console: Console) -> None:
     """The best sets as a table, and the sentences."""
     table = sweep.table()
     if len(table):
-        cells = Table(box=SIMPLE_HEAD)
-        for heading in headings(sweep):
-            cells.add_column(heading, justify="right")
+        cells = Table(box=SIMPLE_HEAD, padding=(0, 0))
+        names = headings(sweep)
+        shown = len(names) if table["diverged"].any() else len(names) - 1
+        for heading in names[:shown]:
+            cells.add_column(heading.replace("_", " "), justify="right", overflow="fold")  # headings break at words
         for row in set_rows(sweep, table.head(SHOWN)):
-            cells.add_row(*row)
+            cells.add_row(*row[:shown])
         console.print(cells)
         if len(table) > SHOWN:
             console.print(f"The best {SHOWN} of {len(table)} sets; the files hold all.", style="dim")
