@@ -33,6 +33,9 @@ RATES = frozenset({"start", "end", "low"})
 """Numbers of a schedule that are learning rates."""
 ENDING = frozenset({"polynomial", "linear", "cosine", "one_cycle"})
 """Schedules that come to an end after `steps`."""
+METRICS = ("layers", "running_accuracy", "top_2_accuracy", "top_3_accuracy")
+"""Layers: gradient norms, sums of weights and biases, saturated and dead units. Running accuracy: that of the outputs before each
+step. Top k: the share of images whose class is among the k largest outputs."""
 LARGEST = 1e38
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -209,8 +212,8 @@ class TrainingTable(_Table):
     dtype: Literal["float32", "float64", "both"] = "both"
     starts_exact_in: Literal["float32", "float64"] = "float32"
     """In which precision pixels and initial parameters are exact; float64 only to meet figures that somebody else printed."""
-    running_accuracy: bool = False
-    """Whether an epoch's record has the accuracy of the outputs before each step."""
+    metrics: tuple[Literal[METRICS], ...] = ("layers",)  # type: ignore[valid-type]
+    """What the record of an epoch holds beside losses and accuracies on validation and test images; see METRICS."""
 
     @field_validator("batch_size", mode="before")
     @classmethod

@@ -16,7 +16,7 @@ from comparisons.mistaken_steps import PerExampleMoments, output_cotangent, stal
 from comparisons.randomness import Randomness
 from comparisons.recipe import PER_EXAMPLE, Recipe, load_recipe
 from comparisons.trained import ModelFileError, TrainedModel
-from comparisons.training import accuracy, classify, targets
+from comparisons.training import accuracy, classify, targets, top_accuracy
 from scratch.arrays import Array, Scalar, Work
 from scratch.layers import BatchNormalization, Dense
 from scratch.model import Model
@@ -121,7 +121,7 @@ class Trainer:
             "updates": self.step - before,
             "seconds": time.perf_counter() - start,
         }
-        record |= self._evaluate() | self._look()
+        record |= self._evaluate() | (self._look() if "layers" in self.stages[phase].training.metrics else {})
         record["finite"] = self._is_finite(record)
         self.history.append(record)
         return record
@@ -218,6 +218,7 @@ class Trainer:
         schedule = self._schedule(len(batches))
         steady = stage.schedule.name == "constant"
         masked = stage.network.dropout > 0
+        running = "running_accuracy" in settings.metrics
         if not steady and stage.schedule.per == "epoch":
             self._set_rate(schedule.rate(epoch))
         losses: list[float] = []
@@ -240,7 +241,7 @@ class Trainer:
                     self._set_rate(schedule.rate(self.step - self._phase_start))
                 losses.append(self._update(x, y, at_once))
                 self.step += at_once
-                if settings.running_accuracy:
+                if running:
                     right += int((classify(self.model, self._output()) == self.data.train_labels[rows]).sum())
                     seen += len(x)
             on_step(done, len(batches))
@@ -335,6 +336,9 @@ class Trainer:
             y = targets(labels, self.model.widths[-1], self._one_hot, self.dtype)
             found[f"{part}_loss"] = self._loss(output, y)
             found[f"{part}_accuracy"] = accuracy(self.model, output, labels)
+            for k in (2, 3):
+                if f"top_{k}_accuracy" in self.stages[self.phase].training.metrics:
+                    found[f"{part}_top_{k}_accuracy"] = top_accuracy(output, labels, k)
         return found
 
     def _look(self) -> dict[str, Any]:

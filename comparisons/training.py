@@ -57,6 +57,14 @@ def accuracy(model: Model, output: Array, labels: Array) -> float:
     return float((classify(model, output) == labels).mean()) if np.isfinite(output).all() else float("nan")
 
 
+def top_accuracy(output: Array, labels: Array, k: int) -> float:
+    """The share of rows whose label is among the k largest outputs, all of one unit's two classes; NaN where one is not finite."""
+    if not np.isfinite(output).all():
+        return float("nan")
+    largest = np.argsort(-output, axis=1)[:, :k] if output.shape[1] > 1 else np.array([[0, 1]])
+    return float((largest == labels[:, None]).any(axis=1).mean())
+
+
 @dataclass
 class Run:
     """What training at one precision recorded, step by step and epoch by epoch, for every backend."""

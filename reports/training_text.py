@@ -48,6 +48,8 @@ def _figures(record: Mapping[str, Any]) -> str:
     for part in ("validation", "test"):
         if f"{part}_accuracy" in record:
             words.append(f"{part} {_loss(record[f'{part}_loss'])} {percent(record[f'{part}_accuracy'])}")
+            tops = [k for k in (2, 3) if f"{part}_top_{k}_accuracy" in record]
+            words += [f"top {k} {percent(record[f'{part}_top_{k}_accuracy'])}" for k in tops]
     return "   ".join(words)
 
 

@@ -38,7 +38,7 @@ TWO = {
     "data": {"name": "digits", "classes": [8, 3]},
     "network": {"hidden": [16, 2], "activation": ["relu", "linear"], "outputs": 1},
     "loss": {"name": "binary_cross_entropy"},
-    "training": {"epochs": 6, "batch_size": 20, "running_accuracy": True},
+    "training": {"epochs": 6, "batch_size": 20, "metrics": ["running_accuracy", "layers"]},
 }
 
 

@@ -335,7 +335,7 @@ KINDS = {
     "the legacy stream": {"network": HALF, "training": {"generator": "legacy"}},
     "hard batches, often": {"training": {"train_above": 1.5, "batch_size": 10, "updates_per_batch": 3}},
     "the whole file": {"training": {"order": "file", "batch_size": "all"}},
-    "a share, in float64": {"training": {"batch_size": 0.1, "running_accuracy": True, "dtype": "float64"}},
+    "a share, in float64": {"training": {"batch_size": 0.1, "metrics": ["running_accuracy", "layers"], "dtype": "float64"}},
     "a schedule that watches the loss": {"schedule": {"name": "reduce_on_plateau"}},
     "a schedule by epochs": {"schedule": {"name": "cosine", "steps": 4}},
     "moments of each example": {"mistakes": ["moments_per_example"]},

@@ -9,9 +9,10 @@ from backends.numpy_backend import NumpyTwin
 from comparisons.datasets import load_dataset
 from comparisons.ladder import judge, relative_error
 from comparisons.mistaken_steps import PerExampleMoments, stale_updates
-from comparisons.recipe import Recipe, load_recipe
+from comparisons.recipe import Recipe, RecipeError, load_recipe
 from comparisons.trained import ModelFileError
 from comparisons.trainer import Trainer
+from comparisons.training import top_accuracy
 from scratch.optimizers import SGD
 
 SMALL = {"data": {"name": "digits", "train": 300, "validation": 50, "test": 100}, "network": {"hidden": [12]}}
@@ -101,7 +102,7 @@ def test_schedules_count_epochs_or_steps_and_may_watch_the_loss():
 
 
 def test_the_running_accuracy_is_that_of_the_outputs_before_each_step():
-    one_batch = {"batch_size": "all", "running_accuracy": True, "order": "file", "epochs": 1}
+    one_batch = {"batch_size": "all", "metrics": ["running_accuracy", "layers"], "order": "file", "epochs": 1}
     trainer = Trainer(recipe(training=one_batch))
     before = trainer.trained().classify(trainer.data.train_images)
     assert trainer.run_epoch()["train_accuracy"] == (before == trainer.data.train_labels).mean()
@@ -232,3 +233,13 @@ def test_stale_updates_count_as_updates():
     table = {**SMALL, "mistakes": ["missing_relu_mask", "stale_deltas"], "training": {"updates_per_batch": 5, "epochs": 1}}
     trainer = Trainer(recipe(table))
     assert trainer.run_epoch()["updates"] == trainer.step == 50
+
+
+def test_metrics_decide_what_a_record_holds():
+    few = Trainer(recipe(training={"metrics": ["top_2_accuracy", "top_3_accuracy"], "epochs": 1})).run_epoch()
+    assert "gradient_norms" not in few
+    assert few["test_accuracy"] <= few["test_top_2_accuracy"] <= few["test_top_3_accuracy"] <= 1
+    assert top_accuracy(np.array([[3.0, 2.0, 1.0], [1.0, 3.0, 2.0]]), np.array([1, 0]), 2) == 0.5
+    assert top_accuracy(np.array([[0.3]]), np.array([1]), 2) == 1.0
+    with pytest.raises(RecipeError, match=r'training.metrics.0: "acuracy" is not known'):
+        recipe(training={"metrics": ["acuracy"]})
