@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from comparisons.rule_of_30 import rule_of_30
 from comparisons.tuning.sweep import Sweep
 from reports.text import percent
 
@@ -80,6 +81,11 @@ def sentence(sweep: Sweep) -> str:
             f" The lowest {COST_OF[sweep.judge]} is {best[f'best_{sweep.judge}']:.4f}, {which}"
             f"with seed {best['best_seed']}; its accuracy on the test images is {percent(best['best_accuracy'])}."
         )
+    first, second = table["mean_accuracy"].head(2) if len(table) > 1 else (math.nan, math.nan)
+    if sweep.tested and not (math.isnan(first) or math.isnan(second)):
+        best_set, next_set = table["set"].head(2)
+        moved = rule_of_30(second, first, sweep.tested)
+        said += f" {moved.sentence(f'set {next_set} in the mean', f'Set {best_set} in the mean')}"
     diverged = int(table["diverged"].sum()) if len(table) else 0
     if diverged:
         said += f" {counted(diverged, 'run', 'runs')} diverged."

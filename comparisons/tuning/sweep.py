@@ -35,6 +35,8 @@ class Sweep:
     """Runs that an earlier sweep in the same folder had done."""
     stacked: int = 0
     """Runs that were planned side by side with others."""
+    tested: int = 0
+    """Test images, on which accuracies are measured."""
     seconds: float = 0.0
     workers: str = ""
     """Who worked on it, in words."""
@@ -117,7 +119,8 @@ def tune(
     tasks = plan(chosen, sets, seeds, data, folder_of_data)
     workers = workers or _cores()
     who = f"the cluster at {cluster}" if cluster else f"{workers} process{'es' if workers > 1 else ''}"
-    sweep = Sweep(chosen, sets, seeds, stacked=sum(len(task.runs) for task in tasks if task.stacked), workers=who)
+    stacked = sum(len(task.runs) for task in tasks if task.stacked)
+    sweep = Sweep(chosen, sets, seeds, stacked=stacked, tested=len(data.test_labels), workers=who)
     store = Store(folder, _identity(chosen, seeds, data))
     start = time.perf_counter()
     try:
