@@ -23,6 +23,17 @@ SHAPES = {
 """What pydantic's types of errors about lists and tables mean in a TOML file."""
 
 
+USUAL = {
+    "lr": "learning_rate",
+    "eps": "epsilon",
+    "mse": "mean_squared_error",
+    "bce": "binary_cross_entropy",
+    "cross_entropy": "softmax_cross_entropy",
+    "categorical_crossentropy": "softmax_cross_entropy",
+}
+"""What people call things elsewhere, where that is spelt too differently to be near."""
+
+
 def explain(file: str, root: type[BaseModel], error: ValidationError, prefix: str = "") -> str:
     """The first problem as one line with its path; the number of further ones after it."""
     details = error.errors()
@@ -54,7 +65,8 @@ def explain(file: str, root: type[BaseModel], error: ValidationError, prefix: st
 
 def nearest(word: str, allowed: Sequence[str]) -> str:
     """A question with the nearest right spelling, or a full stop."""
-    close = difflib.get_close_matches(word.lower(), allowed, n=1)
+    meant = USUAL.get(word.lower())
+    close = [meant] if meant in allowed else difflib.get_close_matches(word.lower(), allowed, n=1)
     return f'; did you mean "{close[0]}"?' if close else "."
 
 

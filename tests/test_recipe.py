@@ -78,6 +78,8 @@ BAD = {
     "[phases]\nepochs = 3": r"phases: it should be a list of tables. Write \[\[phases\]\] over each of them.",
     "schedule = 'step'": 'schedule: "step" does not fit; it should be a table',
     "[training]\ngenerator = 'legacy'\nseed = 99999999999": "training.seed: the legacy generator takes seeds below 2",
+    "[optimizer]\nlr = 0.1": r'optimizer.lr: there is no such entry; did you mean "learning_rate"\?',
+    "[loss]\nname = 'cross_entropy'": r'loss.name: "cross_entropy" is not known; did you mean "softmax_cross_entropy"\?',
     "[[phases]]\nepoch = 3": r'phases.0.epoch: there is no such entry; did you mean "epochs"\?',
     "[[phases]]\n[[phases]]\nepochs = 0": "phases.1.epochs: 0 does not fit",
     "[[phases]]\nloss = { name = 'logistic' }": r'phases.0.loss.name: "logistic" is not known',
