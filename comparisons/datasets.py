@@ -5,7 +5,7 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,7 @@ class Dataset:
         """The digit that each label stands for."""
         return self.names or tuple(range(int(max(self.train_labels.max(), self.test_labels.max())) + 1))
 
+    @cached_property
     def checksum(self) -> int:
         """CRC-32 over all images and labels of all parts: what was computed from other digits has another one."""
         parts = (
@@ -72,7 +73,7 @@ class Dataset:
         found = 0
         for part in parts:
             if part is not None:
-                found = zlib.crc32(np.ascontiguousarray(part).tobytes(), found)
+                found = zlib.crc32(np.ascontiguousarray(part).data.cast("B"), found)
         return found
 
     def select(

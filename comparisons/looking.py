@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from comparisons.activity import Activity, activities, forward, gradient_norms, measure_layers, parameter_sums
+from comparisons.activity import Activity, activities, forward, gradient_norms, parameter_sums
 from comparisons.datasets import DataError, load_dataset
 from comparisons.recipe import Recipe
 from comparisons.rule_of_30 import Moved, rule_of_30
@@ -17,8 +17,6 @@ from comparisons.training import classify, targets
 from scratch.arrays import Array, Work
 from scratch.layers import Dense
 from scratch.model import Workspace
-
-__all__ = ["Look", "Mistake", "Plane", "gradient_norms", "look", "look_at_file", "measure_layers", "parameter_sums", "plane"]
 
 MEASURED = 1000
 """Images on which layers and gradients are measured, as during training."""

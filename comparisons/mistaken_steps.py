@@ -6,7 +6,8 @@ import numpy as np
 
 from backends import Twin
 from backends.numpy_backend import NumpyTwin
-from scratch.arrays import Array, Work
+from comparisons.training import loss_and_cotangent
+from scratch.arrays import Array
 from scratch.model import Model
 from scratch.optimizers import Optimizer
 
@@ -22,7 +23,7 @@ def stale_updates(twin: Twin, model: Model, x: Array, y: Array, updates: int) ->
         return twin.repeat_backward(x, y, updates)
     last = model.layer_names[-1]
     loss, first = twin.loss_and_gradients(x, y)
-    cotangent = output_cotangent(model, first.output, y)
+    _, cotangent = loss_and_cotangent(model, first.output, y)
     gradients = first.gradients
     for update in range(updates):
         if update:
@@ -34,13 +35,6 @@ def stale_updates(twin: Twin, model: Model, x: Array, y: Array, updates: int) ->
                     view[...] = stale[path]
         twin.apply_gradients(gradients)
     return float(loss), first.output
-
-
-def output_cotangent(model: Model, output: Array, y: Array) -> Array:
-    """The gradient of the loss with respect to the network's output, (batch, units)."""
-    cotangent = np.empty_like(output)
-    model.loss.value_and_gradient(output, y, cotangent, Work.empty(output, *output.shape))
-    return cotangent
 
 
 @dataclass

@@ -12,12 +12,12 @@ from backends import Twin, load_backend
 from backends.numpy_backend import NumpyTwin
 from comparisons.activity import gradient_norms, measure_layers, parameter_sums
 from comparisons.datasets import Dataset, load_dataset
-from comparisons.mistaken_steps import PerExampleMoments, output_cotangent, stale_updates
+from comparisons.mistaken_steps import PerExampleMoments, stale_updates
 from comparisons.randomness import Randomness
 from comparisons.recipe import PER_EXAMPLE, Recipe, load_recipe
 from comparisons.trained import ModelFileError, TrainedModel
-from comparisons.training import accuracy, classify, targets, top_accuracy
-from scratch.arrays import Array, Scalar, Work
+from comparisons.training import accuracy, classify, loss_and_cotangent, targets, top_accuracy
+from scratch.arrays import Array
 from scratch.layers import BatchNormalization, Dense
 from scratch.model import Model
 from scratch.schedules import Schedule
@@ -82,7 +82,7 @@ class Trainer:
     @property
     def epochs(self) -> int:
         """Epochs of all phases."""
-        return self.recipe.epochs
+        return sum(stage.training.epochs for stage in self.stages)
 
     @property
     def twin(self) -> Twin:
@@ -146,20 +146,21 @@ class Trainer:
 
     def save(self, path: str | Path) -> None:
         """Write the model, and in the same file all that `resume` needs; whole or not at all."""
+        trained = self.trained()
         slots, step = self._twin.optimizer_state()
         training = {
-            **self.trained().training,
+            **trained.training,
             "step": self.step,
             "phase_start": self._phase_start,
             "optimizer_step": step,
             "random": self.randomness.state,
-            "data": self.data.checksum(),
+            "data": self.data.checksum,
         }
         extra = {f"optimizer.{name}": vector for name, vector in slots.items()}
         if self._moments is not None:
             extra |= {"moments.first": self._moments.first, "moments.second": self._moments.second}
             training["moments"] = self._moments.count
-        replace(self.trained(), training=training, extra=extra).save(path)
+        replace(trained, training=training, extra=extra).save(path)
 
     @classmethod
     def resume(
@@ -188,7 +189,7 @@ class Trainer:
             )
         backend = backend or training["backend"]
         trainer = cls(chosen, data_dir=data_dir, backend=backend, dtype=training["dtype"], data=data)
-        if trainer.data.checksum() != training["data"]:
+        if trainer.data.checksum != training["data"]:
             raise ModelFileError(f"{path}: it was trained with other images. Give those with --data-dir, or use --load.")
         trainer.step, trainer.history = training["step"], list(found.history)
         trainer.randomness.state = training["random"]
@@ -228,7 +229,10 @@ class Trainer:
             if len(x) < self.model.fewest_rows:
                 continue
             # A loss that is not a number is above nothing and below nothing: such a batch is trained, so that it is seen.
-            if settings.train_above is not None and self._loss(twin.predict(x), y) <= settings.train_above:
+            if (
+                settings.train_above is not None
+                and loss_and_cotangent(self.model, twin.predict(x), y)[0] <= settings.train_above
+            ):
                 on_step(done, len(batches))
                 continue
             trained += 1
@@ -319,12 +323,6 @@ class Trainer:
             self._twin.set_learning_rate(rate)
             self._rate = rate
 
-    def _loss(self, output: Array, y: Array) -> float:
-        """The loss of outputs, without penalties, by scratch's formula."""
-        work = Work.empty(output, *output.shape)
-        value: Scalar = self.model.loss.value_and_gradient(output, y, np.empty_like(output), work)
-        return float(value)
-
     def _evaluate(self) -> dict[str, float]:
         """Loss and accuracy in inference, on the images that training does not see."""
         found = {}
@@ -334,7 +332,7 @@ class Trainer:
                 continue
             output = self._twin.predict(images)
             y = targets(labels, self.model.widths[-1], self._one_hot, self.dtype)
-            found[f"{part}_loss"] = self._loss(output, y)
+            found[f"{part}_loss"], _ = loss_and_cotangent(self.model, output, y)
             found[f"{part}_accuracy"] = accuracy(self.model, output, labels)
             for k in (2, 3):
                 if f"top_{k}_accuracy" in self.stages[self.phase].training.metrics:
@@ -351,7 +349,7 @@ class Trainer:
         scratch.set_state(state)
         output = scratch.predict(x)
         # In inference: no unit is dropped, and running statistics stay as they are.
-        pulled = scratch.vjp(x, output_cotangent(self.model, output, y), training=False)
+        pulled = scratch.vjp(x, loss_and_cotangent(self.model, output, y)[1], training=False)
         weights, biases = parameter_sums(self.model, parameters)
         return {
             "gradient_norms": gradient_norms(self.model, pulled.gradients),

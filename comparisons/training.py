@@ -11,7 +11,7 @@ from comparisons.datasets import Dataset
 from comparisons.ladder import Ladder, judge, magnitude, relative_error, worst
 from comparisons.randomness import Randomness
 from scratch.activations import Activation
-from scratch.arrays import Array
+from scratch.arrays import Array, Scalar, Work
 from scratch.model import Model
 
 LINEAR = 2.0**-8
@@ -55,6 +55,13 @@ def takes_logits(model: Model) -> bool:
 def accuracy(model: Model, output: Array, labels: Array) -> float:
     """The share of rows whose output means their label; NaN where an output is not finite."""
     return float((classify(model, output) == labels).mean()) if np.isfinite(output).all() else float("nan")
+
+
+def loss_and_cotangent(model: Model, output: Array, y: Array) -> tuple[float, Array]:
+    """The loss of outputs by scratch's formula, without penalties, and its gradient with respect to them, (batch, units)."""
+    cotangent = np.empty_like(output)
+    loss: Scalar = model.loss.value_and_gradient(output, y, cotangent, Work.empty(output, *output.shape))
+    return float(loss), cotangent
 
 
 def top_accuracy(output: Array, labels: Array, k: int) -> float:

@@ -158,5 +158,5 @@ def test_the_checksum_tells_other_digits():
         replace(data, test_images=darker),
         replace(data, train_labels=data.train_labels[::-1]),
     )
-    assert len({each.checksum() for each in others}) == len(others)
-    assert data.checksum() == load_dataset("digits").checksum()
+    assert len({each.checksum for each in others}) == len(others)
+    assert data.checksum == load_dataset("digits").checksum

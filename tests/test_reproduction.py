@@ -36,6 +36,7 @@ class Digits:
 
     content = 1
 
+    @property
     def checksum(self):
         return self.content
 

@@ -100,7 +100,7 @@ def reproduce(
                 f"--data-dir or {DATA_DIR_VARIABLE}.",
             )
         # What was computed by other versions or from other digits is run again.
-        provenance = {**versions(), "data": f"{data.checksum():08x}"}
+        provenance = {**versions(), "data": f"{data.checksum:08x}"}
         circumstances = {"backends": available, "quick": quick, "seeds": seeds, "provenance": provenance}
         key = f"{zlib.crc32(json.dumps(provenance, sort_keys=True).encode()):08x}"
         for source in chosen:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from comparisons.activity import parameter_sums
 from comparisons.sources.easy_batches import Snapshot, cut
 from scratch.arrays import Array
 from scratch.layers import BatchNormalization, Dense
@@ -33,7 +34,7 @@ def drift(
             last = now
         moved = last.astype(np.float64) - before
         free = flat_part(at.model, before, moved)
-        sums = [_sums(at.model, vector) for vector in (before, last)]
+        sums = [parameter_sums(at.model, vector) for vector in (before, last)]
         rows.append(
             {
                 "rate": rate,
@@ -70,7 +71,10 @@ def smaller_gradients(
                 reader.set_parameters(twin.parameters())
                 _, pulled = reader.loss_and_gradients(x, y)
                 twin.apply_gradients(pulled.gradients * pulled.gradients.dtype.type(factor))
-            before, after = _sums(snapshot.model, snapshot.parameters), _sums(snapshot.model, twin.parameters())
+            before, after = (
+                parameter_sums(snapshot.model, snapshot.parameters),
+                parameter_sums(snapshot.model, twin.parameters()),
+            )
             rows.append(
                 {
                     "optimizer": name,
@@ -105,11 +109,3 @@ def _loss(snapshot: Snapshot, parameters: Array, x: Array, y: Array) -> float:
     """Of a batch in training: normalized by its own mean and deviation."""
     twin = Snapshot(snapshot.model, parameters, snapshot.state).twin(SGD(0.0))
     return float(twin.loss_and_gradients(x, y)[0])
-
-
-def _sums(model: Model, parameters: Array) -> tuple[float, float]:
-    """Of all kernels and of all biases; a normalization's scale and offset are neither."""
-    views = model.views(parameters.astype(np.float64))
-    kernels = (view.sum() for path, view in views.items() if path.endswith(".kernel"))
-    biases = (view.sum() for path, view in views.items() if path.endswith(".bias"))
-    return float(sum(kernels)), float(sum(biases))

@@ -148,7 +148,7 @@ def _identity(recipe: Recipe, seeds: int, data: Dataset) -> dict[str, Any]:
     return {
         **tables,
         "seeds": seeds,
-        "images": [len(data.train_images), len(data.test_images), data.checksum()],
+        "images": [len(data.train_images), len(data.test_images), data.checksum],
         "stacked": STACKED,
         "versions": {"backproof": version("backproof"), "numpy": np.__version__, "machine": platform.machine()},
     }

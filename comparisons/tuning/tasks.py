@@ -12,10 +12,10 @@ import numpy as np
 from backends.numpy_backend import NumpyTwin
 from comparisons.datasets import Dataset, load_dataset
 from comparisons.recipe import Recipe, load_recipe
-from comparisons.training import accuracy, batch_order, targets
+from comparisons.training import accuracy, batch_order, loss_and_cotangent, targets
 from comparisons.tuning.sets import HyperparameterSet
 from comparisons.tuning.stacked import StackedNetworks, why_not_stacked
-from scratch.arrays import Array, Work
+from scratch.arrays import Array
 from scratch.model import Model
 
 STACKED = 20
@@ -171,9 +171,8 @@ def measure(twin: NumpyTwin, recipe: Recipe, data: Dataset, dtype: str) -> Row:
             continue
         output = twin.predict(images.astype(dtype))
         y = targets(labels, output.shape[1], recipe.one_hot(twin.model), dtype)
-        work = Work.empty(output, *output.shape)
-        cost = twin.model.loss.value_and_gradient(output, y, np.empty_like(output), work)
-        found[f"{prefix}cost"] = _finite(float(cost))
+        cost, _ = loss_and_cotangent(twin.model, output, y)
+        found[f"{prefix}cost"] = _finite(cost)
         found[f"{prefix}accuracy"] = _finite(accuracy(twin.model, output, labels))
     return found
 
